@@ -1,0 +1,40 @@
+// swift-tools-version: 6.2
+// The floors of the house, lowest first. A target names only floors below it; Tests/TidyTests checks every import.
+import PackageDescription
+
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    // Lets a type of ours hand out a span of its own bytes, as the standard library's types do.
+    .enableExperimentalFeature("Lifetimes"),
+    // Debug builds, and so every test, check exclusive access at run time; the reactor is one thread and pays for it nowhere else.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+]
+
+func floor(_ name: String, _ below: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: below, swiftSettings: house)
+}
+
+func tests(_ name: String, _ below: [Target.Dependency]) -> Target {
+    .testTarget(name: name + "Tests", dependencies: below + ["TestSupport"], swiftSettings: house)
+}
+
+let package = Package(
+    name: "signalbox",
+    targets: [
+        // 0: headers of the system
+        .systemLibrary(name: "CLinux", path: "Sources/CLinux/include"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // 1: nouns that everyone may use
+        floor("Base"),
+
+        // Tests: one target a floor
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
+        tests("Base", ["Base"]),
+    ]
+)

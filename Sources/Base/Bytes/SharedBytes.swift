@@ -1,0 +1,109 @@
+// SharedBytes: an immutable, counted block of bytes and the slice of it that is meant. The one thing that is shared between
+// connections and threads. Copying one is a reference count; slicing one costs nothing. Knows nothing of what the bytes say.
+import Glibc
+
+/// An immutable slice of a counted block of bytes.
+///
+/// At most 4 GiB − 1 bytes; every limit of the server lies far below.
+// @unchecked: the block is written only while it is being made, before anybody else can hold it, and freed once, in its deinit.
+public struct SharedBytes: @unchecked Sendable {
+    /// The memory: one allocation, header and bytes together.
+    @safe @usableFromInline
+    final class Block {
+        @usableFromInline let base: UnsafeMutablePointer<UInt8>
+
+        @inlinable
+        init(capacity: Int) {
+            unsafe base = .allocate(capacity: max(capacity, 1))
+        }
+
+        /// Takes over memory that a writer filled.
+        @inlinable
+        init(adopting base: UnsafeMutablePointer<UInt8>) {
+            unsafe self.base = base
+        }
+
+        deinit { unsafe base.deallocate() }
+    }
+
+    @usableFromInline let block: Block
+    @usableFromInline let start: UInt32
+    @usableFromInline let length: UInt32
+
+    @inlinable
+    init(block: Block, start: UInt32, length: UInt32) {
+        self.block = block
+        self.start = start
+        self.length = length
+    }
+
+    /// Copies `bytes` once into a block of exactly their size.
+    @inlinable
+    public init(copying bytes: Span<UInt8>) {
+        precondition(bytes.count <= Int(UInt32.max), "\(bytes.count) bytes do not fit in one block")
+        block = Block(capacity: bytes.count)
+        start = 0
+        length = UInt32(bytes.count)
+        unsafe bytes.withUnsafeBufferPointer { source in
+            if let base = source.baseAddress { unsafe block.base.update(from: base, count: source.count) }
+        }
+    }
+
+    /// Copies the UTF-8 bytes of `text`: for people's words, not for the byte path.
+    public init(_ text: String) {
+        var text = text
+        self = text.withUTF8 { unsafe SharedBytes(copying: $0.span) }
+    }
+
+    /// Copies an array: for tests and start-up, not for the byte path.
+    public init(_ bytes: [UInt8]) {
+        self.init(copying: bytes.span)
+    }
+
+    /// No bytes.
+    public static let empty = SharedBytes([UInt8]())
+
+    @inlinable public var count: Int { Int(length) }
+    @inlinable public var isEmpty: Bool { length == 0 }
+
+    /// The bytes, in place.
+    @inlinable
+    public var span: Span<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            let view = unsafe Span(_unsafeStart: UnsafePointer(block.base + Int(start)), count: Int(length))
+            return unsafe _overrideLifetime(view, borrowing: self)
+        }
+    }
+
+    /// The bytes of `range`, sharing this block.
+    ///
+    /// - Precondition: `range` lies within `0..<count`.
+    @inlinable
+    public subscript(range: Range<Int>) -> SharedBytes {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "slice \(range) of \(count) bytes")
+        return SharedBytes(block: block, start: start + UInt32(range.lowerBound), length: UInt32(range.count))
+    }
+
+    /// The address of the bytes, valid while this value or a copy of it lives.
+    @inlinable
+    var address: UnsafeMutablePointer<UInt8> { unsafe block.base + Int(start) }
+}
+
+extension SharedBytes: Equatable, Hashable {
+    public static func == (left: SharedBytes, right: SharedBytes) -> Bool {
+        guard left.length == right.length else { return false }
+        return unsafe memcmp(left.address, right.address, left.count) == 0
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        unsafe hasher.combine(bytes: UnsafeRawBufferPointer(start: address, count: count))
+    }
+}
+
+extension SharedBytes: CustomStringConvertible {
+    /// The bytes as text, for logs and tests; what is not UTF-8 is replaced.
+    public var description: String {
+        unsafe String(decoding: UnsafeBufferPointer(start: UnsafePointer(address), count: count), as: UTF8.self)
+    }
+}

@@ -1,0 +1,233 @@
+// Outbox: the interface between the machine, which appends, and the reactor, which drains: a data structure instead of a call. One
+// write queue a connection slot, one arena for the bytes that a turn makes for single connections, one list of who has something to
+// send or to be done to. The simulator drains the same outbox that epoll does.
+//
+// Cost: a private write is a copy into the arena; a shared one is a reference count and an append. Neither makes a system call. A row
+// is 48 bytes, reached by one addition: rows lie in raw memory, because an array would be asked for its uniqueness at every access.
+public import Glibc
+
+// @safe: rows are reached only through `row`, which checks slot and generation against what was initialised.
+@safe
+public final class Outbox {
+    /// What a connection's row says besides its bytes.
+    public struct Marks: OptionSet, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// The connection stands on the dirty list.
+        public static let dirty = Marks(rawValue: 1)
+        public static let closeAfterFlush = Marks(rawValue: 2)
+        public static let abort = Marks(rawValue: 4)
+        public static let readingPaused = Marks(rawValue: 8)
+        /// Its input makes its output: what it does not read, it may not add to.
+        public static let answersItself = Marks(rawValue: 16)
+    }
+
+    private enum Presence: UInt8 {
+        case free
+        case open
+        /// The machine is done with it: what waits may still go out, and nothing is added.
+        case sealed
+    }
+
+    private struct Row {
+        var generation: UInt32 = 0
+        var presence = Presence.free
+        var marks: Marks = []
+        var queue = WriteQueue()
+    }
+
+    private var rows: UnsafeMutablePointer<Row>
+    private var rowCount: Int
+    private var dirty: [ConnectionID] = []
+    private var arena: ByteWriter
+    private let arenaBytesRetained: Int
+    /// Bytes that wait for all connections together.
+    public private(set) var queuedBytes = 0
+
+    /// - Parameter arenaBytesRetained: what the arena keeps from turn to turn; a larger turn gives the rest back.
+    public init(arenaBytesRetained: Int = 1 << 20) {
+        self.arenaBytesRetained = arenaBytesRetained
+        arena = ByteWriter(capacity: min(arenaBytesRetained, 64 << 10))
+        rowCount = 64
+        unsafe rows = .allocate(capacity: 64)
+        unsafe rows.initialize(repeating: Row(), count: 64)
+    }
+
+    deinit {
+        unsafe rows.deinitialize(count: rowCount)
+        unsafe rows.deallocate()
+    }
+
+    /// The row of a connection that is there, sealed or not.
+    @inline(__always)
+    private func row(_ id: ConnectionID) -> UnsafeMutablePointer<Row>? {
+        guard id.slot < rowCount else { return nil }
+        let row = unsafe rows + id.slot
+        return unsafe row.pointee.generation == id.generation && row.pointee.presence != .free ? row : nil
+    }
+
+    /// The row of a connection that the machine may still write to.
+    @inline(__always)
+    private func openRow(_ id: ConnectionID) -> UnsafeMutablePointer<Row>? {
+        guard id.slot < rowCount else { return nil }
+        let row = unsafe rows + id.slot
+        return unsafe row.pointee.generation == id.generation && row.pointee.presence == .open ? row : nil
+    }
+
+    // MARK: The machine's side
+
+    /// Writes bytes for one connection alone: `body` appends them to the turn's arena. Nothing is written for a connection that is gone.
+    @inline(__always)
+    public func write(to id: ConnectionID, _ body: (inout ByteWriter) -> Void) {
+        guard let row = unsafe openRow(id) else { return }
+        let start = arena.count
+        body(&arena)
+        let length = arena.count - start
+        guard length > 0 else { return }
+        precondition(arena.count <= Int(UInt32.max), "a turn's private output is below 4 GiB")
+        unsafe row.pointee.queue.appendArena(start: start, length: length)
+        queuedBytes += length
+        unsafe touch(row, id)
+    }
+
+    /// Appends a reference to `bytes`, which many connections may share. Nothing is done for a connection that is gone.
+    public func append(_ bytes: SharedBytes, to id: ConnectionID) {
+        guard let row = unsafe openRow(id) else { return }
+        unsafe row.pointee.queue.append(bytes)
+        queuedBytes += bytes.count
+        unsafe touch(row, id)
+    }
+
+    /// Ends the connection in order once everything queued has gone out; nothing more may be appended.
+    public func closeAfterFlush(_ id: ConnectionID) { mark(id, .closeAfterFlush) }
+
+    /// Ends the connection at the end of this turn, whatever still waits.
+    public func abort(_ id: ConnectionID) { mark(id, .abort) }
+
+    /// Reads nothing more from the connection until `resumeReading`; its end is still noticed.
+    public func pauseReading(_ id: ConnectionID) { mark(id, .readingPaused) }
+
+    public func resumeReading(_ id: ConnectionID) {
+        guard let row = unsafe openRow(id), unsafe row.pointee.marks.contains(.readingPaused) else { return }
+        unsafe row.pointee.marks.remove(.readingPaused)
+        unsafe touch(row, id)
+    }
+
+    /// Says whether the connection's own input makes its output (an echo, an HTTP client): then it is not read while it does not read.
+    /// A worker is the other kind: it may be busy sending a result while a task waits for it.
+    public func setAnswersItself(_ id: ConnectionID, _ answersItself: Bool) {
+        guard let row = unsafe openRow(id) else { return }
+        if answersItself { unsafe row.pointee.marks.insert(.answersItself) } else { unsafe row.pointee.marks.remove(.answersItself) }
+    }
+
+    /// Bytes that wait for this connection; 0 for one that is gone.
+    public func queuedBytes(_ id: ConnectionID) -> Int { unsafe row(id)?.pointee.queue.byteCount ?? 0 }
+
+    /// Whether the identity still names a connection that may be written to.
+    @inline(__always)
+    public func isOpen(_ id: ConnectionID) -> Bool { unsafe openRow(id) != nil }
+
+    private func mark(_ id: ConnectionID, _ mark: Marks) {
+        guard let row = unsafe openRow(id) else { return }
+        unsafe row.pointee.marks.insert(mark)
+        unsafe touch(row, id)
+    }
+
+    @inline(__always)
+    private func touch(_ row: UnsafeMutablePointer<Row>, _ id: ConnectionID) {
+        guard unsafe !row.pointee.marks.contains(.dirty) else { return }
+        unsafe row.pointee.marks.insert(.dirty)
+        dirty.append(id)
+    }
+
+    // MARK: The reactor's side
+
+    /// Opens the row of a new connection.
+    public func open(_ id: ConnectionID) {
+        if id.slot >= rowCount { grow(toHold: id.slot) }
+        let row = unsafe rows + id.slot
+        unsafe precondition(row.pointee.presence == .free, "slot \(id.slot) is opened twice")
+        unsafe row.pointee = Row(generation: id.generation, presence: .open)
+    }
+
+    private func grow(toHold slot: Int) {
+        let wanted = max(rowCount * 2, slot + 1)
+        let larger = UnsafeMutablePointer<Row>.allocate(capacity: wanted)
+        unsafe larger.moveInitialize(from: rows, count: rowCount)
+        unsafe (larger + rowCount).initialize(repeating: Row(), count: wanted - rowCount)
+        unsafe rows.deallocate()
+        unsafe rows = larger
+        rowCount = wanted
+    }
+
+    /// Ends the machine's side: what waits may still be drained, nothing is added, and `isOpen` says no.
+    public func seal(_ id: ConnectionID) {
+        guard let row = unsafe row(id) else { return }
+        unsafe row.pointee.presence = .sealed
+    }
+
+    /// Closes the row and drops what waits; the identity names nobody from now on.
+    public func close(_ id: ConnectionID) {
+        guard let row = unsafe row(id) else { return }
+        queuedBytes -= unsafe row.pointee.queue.byteCount
+        unsafe row.pointee.queue.removeAll()
+        unsafe row.pointee.presence = .free
+        unsafe row.pointee.marks = []
+    }
+
+    /// Puts the connection on the dirty list: the reactor has learned that it may go on.
+    public func touch(_ id: ConnectionID) {
+        guard let row = unsafe row(id) else { return }
+        unsafe touch(row, id)
+    }
+
+    /// The connections that were appended to or marked since the last call; each is taken off the list and is to be looked at now.
+    public func takeDirty(into list: inout [ConnectionID]) {
+        list.removeAll(keepingCapacity: true)
+        swap(&list, &dirty)
+        for id in list {
+            guard let row = unsafe row(id) else { continue }
+            unsafe row.pointee.marks.remove(.dirty)
+        }
+    }
+
+    public var hasDirty: Bool { !dirty.isEmpty }
+
+    /// Fills `slices` with what waits, up to `bytesMax`; the addresses hold until the next append or `endTurn`.
+    public func gather(_ id: ConnectionID, into slices: UnsafeMutableBufferPointer<iovec>, bytesMax: Int) -> Int {
+        guard let row = unsafe row(id) else { return 0 }
+        return unsafe row.pointee.queue.gather(into: slices, arena: arena.address, bytesMax: bytesMax)
+    }
+
+    /// Drops the first `count` bytes of what waits: they were sent. Where that was all, and the last of the arena, the arena steps back
+    /// over it: a reply that goes out at once leaves its memory, still warm, to the next one.
+    public func consume(_ id: ConnectionID, _ count: Int) {
+        guard let row = unsafe row(id) else { return }
+        let tail = unsafe count == row.pointee.queue.byteCount ? row.pointee.queue.arenaStart(endingAt: arena.count) : nil
+        unsafe row.pointee.queue.consume(count)
+        queuedBytes -= count
+        if let tail { arena.truncate(to: tail) }
+    }
+
+    /// Moves what a connection could not send out of the arena, to wait on its own.
+    public func settle(_ id: ConnectionID) {
+        guard let row = unsafe row(id) else { return }
+        unsafe row.pointee.queue.settle(arena: arena.address)
+    }
+
+    /// Empties the arena. Every connection with bytes left must have been settled.
+    public func endTurn() {
+        arena.removeAll(retaining: arenaBytesRetained)
+    }
+
+    /// Bytes that the turn's arena holds.
+    public var arenaBytes: Int { arena.count }
+
+    /// All marks in one look; none for a connection that is gone.
+    public func marks(_ id: ConnectionID) -> Marks { unsafe row(id)?.pointee.marks ?? [] }
+
+    public func wantsClose(_ id: ConnectionID) -> Bool { marks(id).contains(.closeAfterFlush) }
+    public func wantsAbort(_ id: ConnectionID) -> Bool { marks(id).contains(.abort) }
+    public func wantsReadingPaused(_ id: ConnectionID) -> Bool { marks(id).contains(.readingPaused) }
+    public func answersItself(_ id: ConnectionID) -> Bool { marks(id).contains(.answersItself) }
+}

@@ -1,0 +1,114 @@
+// Limits: every number that bounds the server, in one place, each with its reason. Configuration fills it once; everybody else is given
+// it. The relations between the numbers are checked when it is made whole.
+
+/// The server's bounds. Bytes are bytes, times are `TimeSpan`s, counts are counts.
+public struct Limits: Sendable {
+    // MARK: Connections
+
+    /// Sockets open at once; one more is accepted and closed. A slot costs memory only once it was used.
+    public var connectionsMax = 1_048_576
+    /// One read: large enough for sixteen 16 KiB messages, small enough to stay in a core's second-level cache.
+    public var receiveBufferBytes = 256 << 10
+    /// An answer of this size leaves at once instead of at the end of the turn: it is still warm in the cache.
+    public var eagerFlushBytes = 4 << 10
+    /// What one connection may send in one turn before the others have theirs.
+    public var writeBytesPerTurn = 1 << 20
+    /// A connection whose own input makes its output is not read while more than this waits for it.
+    public var pauseReadingBytes = 1 << 20
+    /// Bytes that may wait for one connection; beyond it the connection is closed (1013).
+    public var queuedBytesMax = 64 << 20
+    /// After the last byte the other end gets this long to close, so that a reset does not destroy what it has not read yet.
+    public var lingerTimeout = TimeSpan.seconds(1)
+
+    // MARK: HTTP
+
+    /// Request line and headers together; as common servers have it.
+    public var headerBytesMax = 16 << 10
+    public var headerCountMax = 100
+    public var targetBytesMax = 8 << 10
+    /// A request's body: a few images in base64.
+    public var bodyBytesMax = 16 << 20
+    /// From the first byte of a request's head to its last.
+    public var headTimeout = TimeSpan.seconds(10)
+    /// A body must arrive with at least this many bytes a second, after a first grace of `headTimeout`.
+    public var bodyBytesPerSecondMin = 1 << 10
+    /// Between two requests of a connection.
+    public var keepAliveTimeout = TimeSpan.seconds(75)
+    /// Bytes of later requests that may wait behind one that is not answered yet.
+    public var pipelinedBytesMax = 64 << 10
+
+    // MARK: WebSocket
+
+    /// One message, all its fragments together, also after inflating.
+    public var messageBytesMax = 16 << 20
+    /// Fragments of one message: a bound on work, not on memory.
+    public var fragmentsMax = 131_072
+    /// A silent WebSocket is pinged after this, and closed after another of it.
+    public var pingInterval = TimeSpan.seconds(30)
+    /// The other end of a closing handshake gets this long.
+    public var closeTimeout = TimeSpan.seconds(5)
+
+    // MARK: JSON and the worker pool
+
+    public var jsonDepthMax = 128
+    /// Work over more bytes than this goes to the worker pool: a hop costs about 14 µs, which is some 10 KiB of JSON.
+    public var inlineWorkBytes = 64 << 10
+    /// Values of a user above this size are sent by reference instead of being copied.
+    public var spliceBytesMin = 16 << 10
+
+    // MARK: Tasks
+
+    public var taskTimeoutDefault = TimeSpan.seconds(60)
+    public var taskTimeoutMin = TimeSpan.seconds(5)
+    public var taskTimeoutMax = TimeSpan.seconds(600)
+    /// Tasks that may wait in one group.
+    public var queueLengthMax = 1_000
+    /// How long an ended task is remembered.
+    public var resultTTL = TimeSpan.seconds(300)
+    /// Bytes that ended tasks may hold together before the oldest are forgotten early: half a million small results.
+    public var endedBytesMax = 256 << 20
+    /// Bytes of the payloads of tasks that wait or run; beyond it a task is refused as by a full queue.
+    public var payloadBytesMax = 1 << 30
+    /// A task may be started anew this often when its worker vanishes.
+    public var retriesMax = 100
+    public var idempotencyKeyBytesMax = 255
+
+    // MARK: Workers
+
+    /// A connected worker that sent no `ready` counts as ready after this.
+    public var readyDelay = TimeSpan.seconds(1)
+    /// How long a task that ended without its worker keeps the worker's room if the worker says nothing: one that knows no `cancel` is
+    /// likely still computing.
+    public var abandonedGrace = TimeSpan.seconds(30)
+    /// Tasks that one worker may hold.
+    public var concurrencyMax = 1_024
+    /// Models that one worker may declare.
+    public var modelsMax = 64
+    /// A worker's words about a step of its task: kept with the task.
+    public var progressTextBytesMax = 4 << 10
+    /// The name of a group or a model.
+    public var nameBytesMax = 200
+
+    // MARK: The end
+
+    /// Waiting requests get this long once the server was asked to stop.
+    public var drainTimeout = TimeSpan.seconds(10)
+
+    public init() {}
+
+    /// What does not fit together, as a sentence for the operator; nil where all does.
+    public var contradiction: String? {
+        if taskTimeoutMin > taskTimeoutMax { return "the smallest task timeout is above the largest" }
+        if taskTimeoutDefault < taskTimeoutMin || taskTimeoutDefault > taskTimeoutMax {
+            return "the default task timeout lies outside the smallest and the largest"
+        }
+        if headerBytesMax < targetBytesMax { return "a request's target would be allowed more bytes than all of its head" }
+        if headerBytesMax > 65_535 { return "a request's head may have at most 65535 bytes" }
+        if headerCountMax > 254 { return "a request may have at most 254 header fields" }
+        if receiveBufferBytes < headerBytesMax { return "one read is smaller than a request's head" }
+        if queuedBytesMax < messageBytesMax { return "the longest message would not fit into a connection's queue" }
+        if queuedBytesMax < bodyBytesMax { return "the largest body would not fit into a connection's queue" }
+        if eagerFlushBytes > writeBytesPerTurn { return "an eager answer would be larger than a turn's share" }
+        return nil
+    }
+}

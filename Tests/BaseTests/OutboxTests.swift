@@ -1,0 +1,172 @@
+// Outbox: what the machine appended comes out for the reactor, in order, however the turns and the partial writes fall.
+@testable import Base
+import Glibc
+import TestSupport
+import Testing
+
+@Suite struct OutboxTests {
+    private let id = ConnectionID(slot: 0, generation: 1)
+    private let other = ConnectionID(slot: 200, generation: 1)
+
+    private func opened(_ ids: ConnectionID...) -> Outbox {
+        let outbox = Outbox()
+        for id in ids { outbox.open(id) }
+        return outbox
+    }
+
+    @Test("private and shared bytes come out in the order in which they went in")
+    func order() {
+        let outbox = opened(id, other)
+        outbox.write(to: id) { $0.append("one ") }
+        outbox.write(to: other) { $0.append("OTHER") }
+        outbox.append(SharedBytes("two "), to: id)
+        outbox.write(to: id) { $0.append("three ") }
+        outbox.write(to: id) { $0.append("four") }
+        #expect(outbox.queuedBytes == 23 && outbox.queuedBytes(id) == 18)
+        #expect(waiting(outbox, id) == "one two three four")
+        #expect(waiting(outbox, other) == "OTHER")
+        outbox.consume(id, 6)
+        #expect(waiting(outbox, id) == "o three four")
+        outbox.consume(id, 12)
+        #expect(waiting(outbox, id) == "" && outbox.queuedBytes == 5)
+    }
+
+    @Test("a shared block is not copied")
+    func shared() {
+        let outbox = opened(id)
+        let bytes = SharedBytes("shared")
+        outbox.append(bytes[2..<4], to: id)
+        let buffer = UnsafeMutableBufferPointer<iovec>.allocate(capacity: 1)
+        defer { unsafe buffer.deallocate() }
+        let filled = unsafe outbox.gather(id, into: buffer, bytesMax: 100)
+        let length = unsafe buffer[0].iov_len
+        let isSame = unsafe buffer[0].iov_base == UnsafeMutableRawPointer(bytes.address + 2)
+        #expect(filled == 1 && length == 2 && isSame)
+    }
+
+    @Test("what a turn could not send outlives the arena")
+    func settle() {
+        let outbox = opened(id, other)
+        outbox.write(to: id) { $0.append("left") }
+        outbox.append(SharedBytes("-shared-"), to: id)
+        outbox.write(to: id) { $0.append("over") }
+        outbox.consume(id, 2)
+        outbox.settle(id)
+        outbox.endTurn()
+        outbox.write(to: other) { $0.append("overwrites the arena of the last turn") }
+        outbox.write(to: id) { $0.append("+new") }
+        #expect(waiting(outbox, id) == "ft-shared-over+new")
+    }
+
+    @Test("a late identity is told nothing and gets nothing")
+    func late() {
+        let outbox = opened(id)
+        outbox.write(to: id) { $0.append("abc") }
+        outbox.close(id)
+        #expect(outbox.queuedBytes == 0 && !outbox.isOpen(id))
+        outbox.write(to: id) { _ in Issue.record("a body ran for a connection that is gone") }
+        outbox.append(SharedBytes("x"), to: id)
+        outbox.abort(id)
+        let next = ConnectionID(slot: 0, generation: 2)
+        outbox.open(next)
+        outbox.append(SharedBytes("late"), to: id)
+        outbox.closeAfterFlush(id)
+        #expect(waiting(outbox, next) == "" && !outbox.wantsClose(next) && !outbox.wantsAbort(next))
+        #expect(outbox.queuedBytes == 0 && outbox.queuedBytes(id) == 0)
+        #expect(!outbox.isOpen(ConnectionID(slot: 9_999, generation: 1)))
+    }
+
+    @Test("a connection stands on the dirty list once a turn, and again after it was taken off")
+    func dirty() {
+        let outbox = opened(id, other)
+        var list: [ConnectionID] = []
+        #expect(!outbox.hasDirty)
+        outbox.append(SharedBytes("a"), to: other)
+        outbox.append(SharedBytes("b"), to: other)
+        outbox.closeAfterFlush(id)
+        outbox.write(to: id) { _ in }
+        outbox.takeDirty(into: &list)
+        #expect(list == [other, id])
+        #expect(!outbox.hasDirty)
+        outbox.takeDirty(into: &list)
+        #expect(list == [])
+        outbox.append(SharedBytes("c"), to: other)
+        outbox.takeDirty(into: &list)
+        #expect(list == [other])
+    }
+
+    @Test("marks: reading pauses and resumes, closing and aborting stay")
+    func marks() {
+        let outbox = opened(id)
+        outbox.pauseReading(id)
+        #expect(outbox.wantsReadingPaused(id))
+        outbox.resumeReading(id)
+        #expect(!outbox.wantsReadingPaused(id))
+        outbox.setAnswersItself(id, true)
+        #expect(outbox.answersItself(id))
+        outbox.setAnswersItself(id, false)
+        #expect(!outbox.answersItself(id))
+        outbox.closeAfterFlush(id)
+        outbox.abort(id)
+        #expect(outbox.wantsClose(id) && outbox.wantsAbort(id))
+    }
+
+    @Test("agrees with plain byte arrays through random turns and partial writes", arguments: UInt64(0)..<20)
+    func oracle(_ seed: UInt64) {
+        var random = Seeded(seed: seed)
+        let outbox = Outbox(arenaBytesRetained: 256)
+        let ids = (0..<5).map { ConnectionID(slot: UInt32($0 * 40), generation: 1) }
+        for id in ids { outbox.open(id) }
+        var oracle = [[UInt8]](repeating: [], count: ids.count)
+        var list: [ConnectionID] = []
+        for _ in 0..<300 {
+            for _ in 0..<Int.random(in: 0..<12, using: &random) {
+                let index = Int.random(in: 0..<ids.count, using: &random)
+                let bytes = (0..<Int.random(in: 0..<40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+                if Bool.random(using: &random) {
+                    outbox.append(SharedBytes(bytes), to: ids[index])
+                } else {
+                    outbox.write(to: ids[index]) { $0.append(bytes.span) }
+                }
+                oracle[index] += bytes
+                // Some output goes out while the turn is still making more.
+                if Int.random(in: 0..<4, using: &random) == 0 { send(outbox, ids[index], &oracle[index], &random) }
+            }
+            outbox.takeDirty(into: &list)
+            for (index, id) in ids.enumerated() {
+                send(outbox, id, &oracle[index], &random)
+                outbox.settle(id)
+            }
+            outbox.endTurn()
+            for (index, id) in ids.enumerated() { #expect(outbox.queuedBytes(id) == oracle[index].count) }
+            #expect(outbox.queuedBytes == oracle.reduce(0) { $0 + $1.count })
+        }
+        for (index, id) in ids.enumerated() { #expect(gathered(outbox, id, slices: 4_096, bytesMax: .max) == oracle[index]) }
+    }
+
+    /// Sends a random part of what waits and compares it.
+    private func send(_ outbox: Outbox, _ id: ConnectionID, _ oracle: inout [UInt8], _ random: inout Seeded) {
+        let bytesMax = Int.random(in: 1...200, using: &random)
+        let bytes = gathered(outbox, id, slices: Int.random(in: 1...8, using: &random), bytesMax: bytesMax)
+        #expect(bytes == Array(oracle.prefix(bytes.count)))
+        #expect(bytes.count <= bytesMax && bytes.isEmpty == oracle.isEmpty)
+        let sent = Int.random(in: 0...bytes.count, using: &random)
+        outbox.consume(id, sent)
+        oracle.removeFirst(sent)
+    }
+
+    private func waiting(_ outbox: Outbox, _ id: ConnectionID) -> String {
+        String(decoding: gathered(outbox, id, slices: 64, bytesMax: .max), as: UTF8.self)
+    }
+}
+
+/// The bytes that a gather would send.
+private func gathered(_ outbox: Outbox, _ id: ConnectionID, slices: Int, bytesMax: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    let buffer = UnsafeMutableBufferPointer<iovec>.allocate(capacity: slices)
+    defer { unsafe buffer.deallocate() }
+    for index in 0..<(unsafe outbox.gather(id, into: buffer, bytesMax: bytesMax)) {
+        unsafe bytes += UnsafeRawBufferPointer(start: buffer[index].iov_base, count: buffer[index].iov_len)
+    }
+    return bytes
+}
