@@ -33,8 +33,12 @@ let package = Package(
         // 1: nouns that everyone may use
         floor("Base"),
 
+        // 2: codecs, which know only bytes
+        floor("Crypto", ["Base", "COpenSSL"]),
+
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("Base", ["Base"]),
+        tests("Crypto", ["Base", "Crypto"]),
     ]
 )
