@@ -36,11 +36,13 @@ let package = Package(
         // 2: codecs, which know only bytes
         floor("Crypto", ["Base", "COpenSSL"]),
         floor("JSON", ["Base"]),
+        floor("HTTP1", ["Base"]),
 
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("Base", ["Base"]),
         tests("Crypto", ["Base", "Crypto"]),
         tests("JSON", ["Base", "JSON"]),
+        tests("HTTP1", ["Base", "HTTP1"]),
     ]
 )
