@@ -37,6 +37,7 @@ let package = Package(
         floor("Crypto", ["Base", "COpenSSL"]),
         floor("JSON", ["Base"]),
         floor("HTTP1", ["Base"]),
+        floor("WebSockets", ["Base", "Crypto", "CZlib"]),
 
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
@@ -44,5 +45,6 @@ let package = Package(
         tests("Crypto", ["Base", "Crypto"]),
         tests("JSON", ["Base", "JSON"]),
         tests("HTTP1", ["Base", "HTTP1"]),
+        tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
     ]
 )
