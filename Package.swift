@@ -39,6 +39,9 @@ let package = Package(
         floor("HTTP1", ["Base"]),
         floor("WebSockets", ["Base", "Crypto", "CZlib"]),
 
+        // 6: the performer
+        floor("Reactor", ["Base", "CLinux"]),
+
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("Base", ["Base"]),
@@ -46,5 +49,6 @@ let package = Package(
         tests("JSON", ["Base", "JSON"]),
         tests("HTTP1", ["Base", "HTTP1"]),
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
+        tests("Reactor", ["Base", "CLinux", "Reactor"]),
     ]
 )

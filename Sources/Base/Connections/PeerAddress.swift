@@ -46,10 +46,25 @@ extension PeerAddress: CustomStringConvertible {
     public var description: String {
         if isUnix { return "unix" }
         if let v4 { return "\(v4 >> 24).\(v4 >> 16 & 255).\(v4 >> 8 & 255).\(v4 & 255):\(port)" }
-        let groups = (0..<8).map { index in
-            String((index < 4 ? high : low) >> UInt64(48 - 16 * (index % 4)) & 0xffff, radix: 16)
+        return "[\(PeerAddress.v6Text(high, low))]:\(port)"
+    }
+
+    /// An IPv6 address as it is written, its longest run of zero groups left out (RFC 5952 §4).
+    public static func v6Text(_ high: UInt64, _ low: UInt64) -> String {
+        let groups = (0..<8).map { (index: Int) -> UInt64 in
+            let half = index < 4 ? high : low
+            return half >> UInt64(48 - 16 * (index % 4)) & 0xffff
         }
-        return "[\(groups.joined(separator: ":"))]:\(port)"
+        var longest = 0..<0
+        var start = 0
+        while start < 8 {
+            var end = start
+            while end < 8, groups[end] == 0 { end += 1 }
+            if end - start > max(longest.count, 1) { longest = start..<end }
+            start = end + 1
+        }
+        func joined(_ range: Range<Int>) -> String { range.map { String(groups[$0], radix: 16) }.joined(separator: ":") }
+        return longest.isEmpty ? joined(0..<8) : joined(0..<longest.lowerBound) + "::" + joined(longest.upperBound..<8)
     }
 }
 

@@ -1,0 +1,248 @@
+// The loop's input: what events say, connections that come, bytes that are read or thrown away, and the peer's end.
+import Base
+import CLinux
+import Glibc
+
+/// A listener among others. A class, since a listener has one owner and an array copies.
+final class ListenerSlot {
+    let listener: Listener
+    init(_ listener: consuming Listener) { self.listener = listener }
+}
+
+extension EventLoop {
+    // MARK: Listening
+
+    /// Listens on one more address.
+    ///
+    /// - Parameters:
+    ///   - backlog: connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+    ///   - sharesPort: SO_REUSEPORT, for several processes on one port.
+    /// - Returns: the address with the port that the kernel chose, if it was asked for port 0.
+    /// - Throws: the kernel's refusal; EADDRINUSE also for a unix socket on which somebody answers.
+    @discardableResult
+    public func listen(on address: SocketAddress, backlog: Int32 = 4_096, sharesPort: Bool = false) throws(Errno) -> SocketAddress {
+        let listener = try Listener(address, backlog: backlog, sharesPort: sharesPort)
+        let bound = listener.address
+        try poller.add(listener.descriptor.raw, .input, userData: UInt64(listeners.count))
+        listeners.append(ListenerSlot(listener))
+        return bound
+    }
+
+    /// Closes all listeners; unix sockets' files go with them. What waits in a backlog is refused by the kernel.
+    public func stopAccepting() {
+        listeners.removeAll()
+        listensAgainAt = nil
+    }
+
+    static func openReserve() throws(Errno) -> FileDescriptor {
+        FileDescriptor(owning: try Syscall.value("open") { unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) })
+    }
+
+    // MARK: Phase 3
+
+    @inline(__always)
+    func take(_ event: (userData: UInt64, ready: Interest), _ host: any LoopHost) {
+        let id = ConnectionID(raw: event.userData)
+        guard id.generation != 0 else { return takeOwn(event.userData, host) }
+        guard let record = unsafe table.find(id) else {
+            figures.staleEvents += 1
+            return
+        }
+        if event.ready.contains(.output) {
+            unsafe record.pointee.throttle.insert(.writable)
+            outbox.touch(id)
+        }
+        if event.ready != .output { unsafe read(id, record, event.ready, host) }
+    }
+
+    private func takeOwn(_ userData: UInt64, _ host: any LoopHost) {
+        switch userData {
+        case Own.doorbell: doorbellRang = true
+        case Own.signals: signalCame = true
+        default:
+            // A host that stops accepting leaves events of this turn behind.
+            if userData < UInt64(listeners.count) { accept(from: listeners[Int(userData)], host) }
+        }
+    }
+
+    // MARK: Connections come
+
+    private func accept(from slot: ListenerSlot, _ host: any LoopHost) {
+        for _ in 0..<settings.acceptsMax {
+            switch slot.listener.accept() {
+            case .connection(let raw, let peer):
+                admit(raw, peer, host)
+            case .nobody:
+                return
+            case .lost:
+                continue
+            case .shortage:
+                guard turnAway(slot) else { return }
+            }
+        }
+    }
+
+    private func admit(_ raw: Int32, _ peer: PeerAddress, _ host: any LoopHost) {
+        guard table.count < table.capacity else {
+            figures.refused += 1
+            return FileDescriptor.close(raw)
+        }
+        let interest: Interest = [.input, .peerEnd]
+        let id = table.insert(descriptor: raw, interest: interest)
+        do throws(Errno) {
+            try poller.add(raw, interest, userData: id.raw)
+        } catch {
+            // ENOMEM or ENOSPC (the system's limit of watches): there is no room for this one.
+            figures.refused += 1
+            return FileDescriptor.close(table.remove(id))
+        }
+        figures.accepted += 1
+        outbox.open(id)
+        host.opened(id, from: peer, at: now)
+    }
+
+    /// Out of descriptors: gives up the reserve to accept one connection and close it, so that the peer hears and the backlog, for which
+    /// epoll would wake us again and again, gets shorter.
+    ///
+    /// - Returns: whether the next may be tried. Nobody may have waited at all: the kernel looks for a descriptor first.
+    private func turnAway(_ slot: ListenerSlot) -> Bool {
+        if reserve != nil {
+            reserve = nil
+            let acceptance = slot.listener.accept()
+            if case .connection(let raw, _) = acceptance {
+                FileDescriptor.close(raw)
+                figures.descriptorShortages += 1
+            }
+            reserve = try? EventLoop.openReserve()
+            if reserve != nil {
+                switch acceptance {
+                case .connection, .lost: return true
+                case .nobody: return false
+                case .shortage: break
+                }
+            }
+        }
+        // Not even that: the listeners rest, or they would keep the loop awake for nothing.
+        figures.descriptorShortages += 1
+        for (index, slot) in listeners.enumerated() { watch(slot, index, []) }
+        listensAgainAt = now + .milliseconds(100)
+        return false
+    }
+
+    private func watch(_ slot: ListenerSlot, _ index: Int, _ interest: Interest) {
+        // Changing what is watched already needs no memory; it cannot fail but by a bug of ours.
+        do throws(Errno) {
+            try poller.change(slot.listener.descriptor.raw, interest, userData: UInt64(index))
+        } catch {
+            preconditionFailure("a listener is watched: \(error)")
+        }
+    }
+
+    func listenAgain() {
+        listensAgainAt = nil
+        if reserve == nil { reserve = try? EventLoop.openReserve() }
+        for (index, slot) in listeners.enumerated() { watch(slot, index, .input) }
+    }
+
+    // MARK: Bytes come
+
+    @inline(__always)
+    private func read(_ id: ConnectionID, _ record: RecordPointer, _ ready: Interest, _ host: any LoopHost) {
+        switch unsafe record.pointee.phase {
+        case .open:
+            let marks = outbox.marks(id)
+            guard marks.isDisjoint(with: [.readingPaused, .closeAfterFlush, .abort]),
+                unsafe !record.pointee.throttle.contains(.unread)
+            else { return unsafe readLess(id, record, ready, host) }
+            unsafe receive(id, record, host)
+        case .closing, .draining:
+            unsafe discard(id, record, host)
+        case .departing:
+            // Only the kernel's verdict is left to hear: nobody takes what waits.
+            if !ready.isDisjoint(with: [.hangUp, .error]) { unsafe drop(id, record) }
+        case .free, .dead:
+            break
+        }
+    }
+
+    @inline(__always)
+    private func receive(_ id: ConnectionID, _ record: RecordPointer, _ host: any LoopHost) {
+        figures.reads += 1
+        switch unsafe Socket(raw: record.pointee.descriptor).receive(into: receiveBuffer, room: settings.receiveBytes) {
+        case .bytes(let count) where count > 0:
+            figures.bytesIn += count
+            var bytes = unsafe MutableSpan<UInt8>(_unsafeStart: receiveBuffer, count: count)
+            host.received(id, &bytes, at: now)
+            if outbox.queuedBytes(id) >= settings.eagerFlushBytes { unsafe flush(id, record) }
+        case .bytes:
+            unsafe peerEnded(id, record, host, unreadInput: false)
+        case .wouldBlock:
+            break
+        case .failed(let code):
+            unsafe broke(id, record, code, host)
+        }
+    }
+
+    /// Input that is not wanted now, or no more. It stays in the kernel, whose window then closes; what epoll would say again and again
+    /// about it is taken off the watch, but only now: most pauses end before any input comes, and cost no call.
+    private func readLess(_ id: ConnectionID, _ record: RecordPointer, _ ready: Interest, _ host: any LoopHost) {
+        if !ready.isDisjoint(with: [.hangUp, .error]) {
+            let code = unsafe Socket(raw: record.pointee.descriptor).takeError()
+            if code != 0 { return unsafe broke(id, record, code, host) }
+        }
+        if ready.isDisjoint(with: [.hangUp, .error, .peerEnd]) {
+            unsafe watch(id, record, watched(record).subtracting(.input))
+        } else {
+            unsafe peerEnded(id, record, host, unreadInput: true)
+        }
+    }
+
+    private func discard(_ id: ConnectionID, _ record: RecordPointer, _ host: any LoopHost) {
+        figures.reads += 1
+        let transfer = unsafe Socket(raw: record.pointee.descriptor).receive(into: receiveBuffer, room: settings.receiveBytes)
+        if case .bytes(let count) = transfer, count > 0 {
+            figures.bytesIn += count
+            return
+        }
+        if transfer == .wouldBlock { return }
+        switch unsafe record.pointee.phase {
+        case .draining:
+            unsafe drop(id, record)
+        case .closing:
+            if case .failed(let code) = transfer { return unsafe broke(id, record, code, host) }
+            // The peer has said all it had to say and may still be reading what goes out: the host's part is over all the same.
+            outbox.seal(id)
+            unsafe record.pointee.phase = .departing
+            unsafe watch(id, record, watched(record).intersection(.output))
+            host.closed(id, .requested, at: now)
+        case .free, .open, .departing, .dead:
+            preconditionFailure("the input of connection \(id) is not thrown away")
+        }
+    }
+
+    // MARK: The peer ends
+
+    /// The peer ended its side; the host is told, and what waits for the peer still goes out.
+    private func peerEnded(
+        _ id: ConnectionID, _ record: RecordPointer, _ host: any LoopHost, unreadInput: Bool
+    ) {
+        if outbox.queuedBytes(id) > 0 {
+            outbox.seal(id)
+            unsafe record.pointee.phase = .departing
+            table.enter(&flushingLast, id, until: now + settings.lastFlushTimeout)
+            unsafe watch(id, record, watched(record).intersection(.output))
+        } else if unreadInput {
+            // To close over unread input is to reset, and a reset can overtake answers that are still on their way.
+            outbox.close(id)
+            unsafe drain(id, record)
+        } else {
+            unsafe die(id, record)
+        }
+        host.closed(id, .peerEnded, at: now)
+    }
+
+    private func broke(_ id: ConnectionID, _ record: RecordPointer, _ code: Int32, _ host: any LoopHost) {
+        unsafe drop(id, record)
+        host.closed(id, .broken(errno: code), at: now)
+    }
+}

@@ -1,0 +1,206 @@
+// EventLoop: one thread, epoll, and a turn whose phases stand in one function. Moves bytes between sockets, the host and the outbox;
+// what the bytes say, it does not know. Input is EventLoop+Input.swift, output and the end of connections EventLoop+Output.swift.
+//
+// Cost: a ready connection is one recv and one call of the host; a dirty one is one gathered write; nothing is allocated. Around its
+// system calls, 2 to 4 µs each, the loop's own part of an event is to stay near 100 ns.
+public import Base
+import CLinux
+
+/// The reactor. Belongs to the thread that runs it.
+// @safe: the two buffers live as long as the loop and are used within their sizes.
+@safe
+public final class EventLoop {
+    /// The loop's numbers.
+    public struct Settings: Sendable {
+        /// The one receive buffer. 256 KiB: a message of 64 KiB in one read, and still in the second-level cache.
+        public var receiveBytes = 256 << 10
+        /// A reply of at least this size is sent as soon as its input has been handled, while it is in the cache; smaller ones wait for
+        /// the end of the turn, when more may have joined them.
+        public var eagerFlushBytes = 4 << 10
+        /// Bytes that one connection may send in a turn before it is the others' turn.
+        public var flushBytesMax = 1 << 20
+        /// How long a turn flushes before it looks for input again: a broadcast to 10,000 takes 40 ms, and pings are not to wait for it.
+        public var flushSlice = TimeSpan.milliseconds(2)
+        /// A connection that answers itself and has more than this waiting is not read until half of it has gone.
+        public var pauseReadingBytes = 1 << 20
+        /// How long a connection whose output is shut is read, and thrown away, until the peer ends too.
+        public var lingerTimeout = TimeSpan.seconds(1)
+        /// How long what waits may take to go out once the connection is to end.
+        public var lastFlushTimeout = TimeSpan.seconds(30)
+        /// Connections, those on their way out included.
+        public var connectionsMax = 65_536
+        /// Connections that one listener takes in one turn.
+        public var acceptsMax = 256
+        /// Events taken from the kernel in one turn.
+        public var eventsMax = 1_024
+        /// Signals that come as input; `Signals.block` has been called with them.
+        public var signals: [Int32] = []
+
+        public init() {}
+    }
+
+    /// What the loop's own descriptors are called in events: generation 0, and a slot that says which.
+    enum Own {
+        static let doorbell: UInt64 = 0xffff_ffff
+        static let signals: UInt64 = 0xffff_fffe
+        // Listeners count from 0.
+    }
+
+    let settings: Settings
+    let outbox: Outbox
+    /// Wakes the loop from any thread: mailboxes ring it.
+    public let doorbell: Doorbell
+    let poller: Poller
+    let signals: Signals
+    var table: ConnectionTable
+    var figures = TurnFigures()
+    let receiveBuffer: UnsafeMutablePointer<UInt8>
+    let slices: UnsafeMutableBufferPointer<iovec>
+    /// Slices of one gathered write; a longer queue takes another.
+    static let slicesMax = 256
+
+    var listeners: [ListenerSlot] = []
+    /// A descriptor kept to be given up: with it a connection can be accepted and closed where there is no other.
+    var reserve: FileDescriptor?
+    /// When listeners that met a shortage even so are watched again.
+    var listensAgainAt: Instant?
+
+    /// Who is to be flushed; filled each turn from the outbox, and not always emptied in the same one.
+    var flushLine: [ConnectionID] = []
+    var flushHead = 0
+    var newlyDirty: [ConnectionID] = []
+    /// Whose end the host is told in the last phase.
+    var endings: [(id: ConnectionID, cause: CloseCause)] = []
+    /// Whose descriptor is closed in the last phase.
+    var dead: [ConnectionID] = []
+    /// In phase `.closing` or `.departing`.
+    var flushingLast = ConnectionTable.Line()
+    /// In phase `.draining`.
+    var draining = ConnectionTable.Line()
+
+    var doorbellRang = false
+    var signalCame = false
+    private var isStopping = false
+    /// The clock as it was last read.
+    private(set) var now: Instant
+    /// What the last turn did.
+    public private(set) var lastTurn = TurnFigures()
+
+    public init(outbox: Outbox, settings: Settings = Settings()) throws(Errno) {
+        self.settings = settings
+        self.outbox = outbox
+        doorbell = try Doorbell()
+        poller = try Poller(eventsMax: settings.eventsMax)
+        signals = try Signals(settings.signals)
+        table = ConnectionTable(capacity: settings.connectionsMax)
+        reserve = try EventLoop.openReserve()
+        unsafe receiveBuffer = .allocate(capacity: settings.receiveBytes)
+        unsafe slices = .allocate(capacity: EventLoop.slicesMax)
+        now = SystemClock.now()
+        try poller.add(doorbell.descriptor.raw, .input, userData: Own.doorbell)
+        try poller.add(signals.descriptor.raw, .input, userData: Own.signals)
+    }
+
+    deinit {
+        for slot in 0..<table.slots {
+            if let id = table.occupant(slot) { FileDescriptor.close(table.remove(id)) }
+        }
+        unsafe receiveBuffer.deallocate()
+        unsafe slices.deallocate()
+    }
+
+    /// Connections that have a descriptor.
+    public var connectionCount: Int { table.count }
+
+    /// Runs turns until `stop`, then closes everything and tells the host so.
+    public func run(_ host: any LoopHost) throws(Errno) {
+        while !isStopping { try turn(host) }
+        closeEverything(host)
+    }
+
+    /// Leaves `run` at the end of this turn. What still waits to be sent is dropped: an orderly end closes the connections first.
+    public func stop() { isStopping = true }
+
+    /// One turn. The order of these lines is the contract.
+    ///
+    /// - Parameter limit: the longest sleep, whatever the deadlines; nil for none.
+    public func turn(_ host: any LoopHost, waitingAtMost limit: TimeSpan? = nil) throws(Errno) {
+        // 1 sleep
+        let ready = try poller.wait(milliseconds: sleep(host, limit))
+        // 2 the turn's time
+        now = SystemClock.now()
+        host.turnBegan(at: now)
+        // 3 bytes and connections come in
+        figures.events = ready
+        for index in 0..<ready { take(poller.event(index), host) }
+        // 4 work that came home, and signals
+        if doorbellRang || signalCame { answerOutside(host) }
+        // 5 time
+        if let deadline = host.nextDeadline, deadline <= now { host.timersDue(at: now) }
+        endLastWhiles()
+        // 6 the host publishes what coalesced
+        host.turnEnded(at: now, lastTurn: lastTurn)
+        // 7 one write a dirty connection
+        flush()
+        // 8 close what is over
+        reap(host)
+        closeBooks()
+    }
+
+    private func sleep(_ host: any LoopHost, _ limit: TimeSpan?) -> Int32 {
+        if isStopping || flushHead < flushLine.count || outbox.hasDirty { return 0 }
+        var deadline = host.nextDeadline
+        func consider(_ other: Instant?) {
+            if let other { deadline = min(deadline ?? other, other) }
+        }
+        consider(table.head(flushingLast)?.deadline)
+        consider(table.head(draining)?.deadline)
+        consider(listensAgainAt)
+        if let limit { consider(now + limit) }
+        return Poller.timeout(from: now, until: deadline)
+    }
+
+    private func answerOutside(_ host: any LoopHost) {
+        if doorbellRang {
+            doorbellRang = false
+            doorbell.silence()
+            host.completionsArrived(at: now)
+        }
+        if signalCame {
+            signalCame = false
+            while let signal = signals.take() { host.signalled(signal, at: now) }
+        }
+    }
+
+    private func closeBooks() {
+        let end = SystemClock.now()
+        figures.duration = end - now
+        figures.flushesLeft = flushLine.count - flushHead
+        lastTurn = figures
+        figures = TurnFigures()
+        now = end
+    }
+
+    private func closeEverything(_ host: any LoopHost) {
+        stopAccepting()
+        for slot in 0..<table.slots {
+            guard let id = table.occupant(slot), let record = unsafe table.find(id) else { continue }
+            switch unsafe record.pointee.phase {
+            case .open, .closing:
+                outbox.close(id)
+                host.closed(id, .requested, at: now)
+            case .departing:
+                outbox.close(id)
+            case .free, .draining, .dead:
+                break
+            }
+            FileDescriptor.close(table.remove(id))
+        }
+        flushLine.removeAll()
+        flushHead = 0
+        flushingLast = ConnectionTable.Line()
+        draining = ConnectionTable.Line()
+        outbox.takeDirty(into: &newlyDirty)
+        outbox.endTurn()
+    }
+}
