@@ -39,6 +39,9 @@ let package = Package(
         floor("HTTP1", ["Base"]),
         floor("WebSockets", ["Base", "Crypto", "CZlib"]),
 
+        // 3: the domain, which knows only tasks and workers
+        floor("Domain", ["Base"]),
+
         // 6: the performer
         floor("Reactor", ["Base", "CLinux"]),
 

@@ -1,0 +1,52 @@
+// Statistics: what the broker counts, for whoever asks. Counters only rise; gauges are read from the tables themselves.
+public import Base
+
+/// A histogram of durations with fixed bounds, as Prometheus reads them: each bucket counts what is at most its bound.
+public struct DurationHistogram: Sendable {
+    /// Upper bounds in microseconds.
+    public static let boundsMicroseconds: [Int64] = [
+        50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+        1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000, 300_000_000, 600_000_000,
+    ]
+
+    /// Counts per bound, and at the end of what is above all of them; not cumulative.
+    public private(set) var counts = [UInt64](repeating: 0, count: boundsMicroseconds.count + 1)
+    public private(set) var count: UInt64 = 0
+    public private(set) var sumNanoseconds: Int64 = 0
+
+    public init() {}
+
+    public mutating func record(_ span: TimeSpan) {
+        let microseconds = span.nanoseconds / 1_000
+        var low = 0
+        var high = DurationHistogram.boundsMicroseconds.count
+        while low < high {
+            let middle = (low + high) / 2
+            if DurationHistogram.boundsMicroseconds[middle] < microseconds { low = middle + 1 } else { high = middle }
+        }
+        counts[low] += 1
+        count += 1
+        sumNanoseconds &+= max(span.nanoseconds, 0)
+    }
+}
+
+/// The broker's counters.
+public struct Statistics: Sendable {
+    public internal(set) var submitted: UInt64 = 0
+    public internal(set) var completed: UInt64 = 0
+    public internal(set) var failed: UInt64 = 0
+    public internal(set) var cancelled: UInt64 = 0
+    public internal(set) var retried: UInt64 = 0
+    public internal(set) var refusedNoWorker: UInt64 = 0
+    public internal(set) var refusedQueueFull: UInt64 = 0
+    /// Words of workers that were not taken: late, foreign, unknown.
+    public internal(set) var reportsRefused: UInt64 = 0
+    public internal(set) var logLines: UInt64 = 0
+    public internal(set) var chunks: UInt64 = 0
+    /// From submission to the hand of a worker.
+    public internal(set) var waiting = DurationHistogram()
+    /// From submission to the end.
+    public internal(set) var total = DurationHistogram()
+
+    public init() {}
+}
