@@ -42,6 +42,14 @@ let package = Package(
         // 3: the domain, which knows only tasks and workers
         floor("Domain", ["Base"]),
 
+        // 3: files that the server hands out
+        .target(
+            name: "Clients", dependencies: ["Base"],
+            resources: [.embedInCode("examples/worker-python.py"), .embedInCode("examples/worker-node.js")], swiftSettings: house),
+
+        // 4: bytes to domain and back
+        floor("Dialects", ["Base", "Domain", "JSON"]),
+
         // 6: the performer
         floor("Reactor", ["Base", "CLinux"]),
 
