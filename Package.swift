@@ -24,6 +24,9 @@ func tests(_ name: String, _ below: [Target.Dependency]) -> Target {
 
 let package = Package(
     name: "signalbox",
+    products: [
+        .executable(name: "signalbox", targets: ["signalbox"]),
+    ],
     targets: [
         // 0: headers of the system
         .systemLibrary(name: "CLinux", path: "Sources/CLinux/include"),
@@ -50,8 +53,15 @@ let package = Package(
         // 4: bytes to domain and back
         floor("Dialects", ["Base", "Domain", "JSON"]),
 
+        // 5: the machine: bytes, completions and time in; queued bytes and jobs out
+        floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "WebSockets"]),
+
         // 6: the performer
         floor("Reactor", ["Base", "CLinux"]),
+
+        // 7: the program
+        .executableTarget(
+            name: "signalbox", dependencies: ["Base", "Gateway", "Reactor", "WebSockets"], swiftSettings: house),
 
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),

@@ -1,0 +1,103 @@
+// Context: what the services of one server share: the domain, the outbox, the limits, the scratch memory, the present. Decides nothing.
+internal import Base
+internal import Dialects
+internal import Domain
+internal import HTTP1
+internal import JSON
+internal import WebSockets
+
+final class Context {
+    let settings: Settings
+    let limits: Limits
+    let httpLimits: HTTPLimits
+    let webSocketLimits: WebSocketLimits
+    let outbox: Outbox
+    let log: Log
+    let broker: Broker
+    let workspace = WebSocketWorkspace()
+    var metrics = Metrics()
+
+    /// What each message is indexed into, and written into before its length is known; used from one call to its end, never across.
+    var index: JSONIndex
+    var text = ByteWriter(capacity: 4 << 10)
+    var scratch = ByteWriter(capacity: 4 << 10)
+
+    /// Work for the pool, in the order in which it was found.
+    var jobs: [Job] = []
+    /// Connections whose next bytes may be looked at, now that what held them up is done.
+    var resumable: [ConnectionID] = []
+    /// Whether the server is about to stop: answers close their connections.
+    var isDraining = false
+
+    private var conversations: [Conversation?] = []
+    private var timers = TimerWheel<ConnectionID>()
+    private var dateLine = DateLine()
+    /// What the wall's clock was ahead of the monotonic one when they were last compared, in milliseconds.
+    private var wallOffset: Int64 = 0
+
+    init(settings: Settings, outbox: Outbox, log: Log, random: Randomness) {
+        let limits = settings.limits
+        self.settings = settings
+        self.limits = limits
+        self.outbox = outbox
+        self.log = log
+        httpLimits = HTTPLimits(
+            headerBytesMax: limits.headerBytesMax, headerCountMax: limits.headerCountMax, targetBytesMax: limits.targetBytesMax,
+            bodyBytesMax: limits.bodyBytesMax)
+        webSocketLimits = WebSocketLimits(messageBytesMax: limits.messageBytesMax, fragmentsMax: limits.fragmentsMax)
+        index = JSONIndex(limits: limits.json)
+        broker = Broker(limits: limits, random: random)
+    }
+
+    // MARK: Time
+
+    /// Notes what the wall's clock shows now; it may step, deadlines do not.
+    func observe(_ wall: WallTime, at now: Instant) {
+        wallOffset = wall.milliseconds - now.nanoseconds / 1_000_000
+    }
+
+    func moment(_ now: Instant) -> Moment {
+        Moment(instant: now, wall: WallTime(milliseconds: wallOffset + now.nanoseconds / 1_000_000))
+    }
+
+    func date(_ now: Instant) -> SharedBytes { dateLine.bytes(at: moment(now).wall) }
+
+    // MARK: Conversations
+
+    /// The conversation on that connection; nil where the identity names nobody any more.
+    func conversation(_ id: ConnectionID) -> Conversation? {
+        guard id.slot < conversations.count, let conversation = conversations[id.slot], conversation.id == id else { return nil }
+        return conversation
+    }
+
+    func add(_ conversation: Conversation) {
+        let slot = conversation.id.slot
+        while conversations.count <= slot { conversations.append(nil) }
+        conversations[slot] = conversation
+    }
+
+    func remove(_ id: ConnectionID) { conversations[id.slot] = nil }
+
+    var allConversations: [Conversation] { conversations.compactMap(\.self) }
+
+    // MARK: Timers
+
+    /// Arranges for `id` to be looked at when `deadline` has come.
+    func arm(_ id: ConnectionID, at deadline: Instant) -> TimerTicket { timers.insert(deadline, id) }
+
+    func disarm(_ ticket: TimerTicket?) {
+        if let ticket { _ = timers.cancel(ticket) }
+    }
+
+    var nextDeadline: Instant? { timers.nextDeadline }
+
+    func takeDue(at now: Instant, into due: inout [ConnectionID]) {
+        due.removeAll(keepingCapacity: true)
+        timers.advance(to: now, into: &due)
+    }
+}
+
+extension Limits {
+    /// The bounds of one JSON text: the larger of what HTTP and WebSocket let in.
+    var json: JSONLimits { JSONLimits(depthMax: jsonDepthMax, bytesMax: max(bodyBytesMax, messageBytesMax)) }
+}

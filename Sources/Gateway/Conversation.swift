@@ -1,0 +1,86 @@
+// Conversation: what the server remembers of one connection, by what is spoken on it. An HTTP conversation becomes a WebSocket one by
+// the upgrade, and never goes back. Nothing is buffered here while a connection is idle.
+internal import Base
+internal import Domain
+internal import HTTP1
+internal import WebSockets
+
+enum Conversation {
+    case http(HTTPConversation)
+    case webSocket(WebSocketConversation)
+
+    var id: ConnectionID {
+        switch self {
+        case .http(let conversation): conversation.id
+        case .webSocket(let conversation): conversation.id
+        }
+    }
+}
+
+final class HTTPConversation {
+    /// What the request that is being read, or answered, asks for.
+    enum Request {
+        case none
+        /// Its head was read; it is acted upon once it is whole.
+        case reading(Route, key: SharedBytes?)
+        /// Its body is read by the worker pool.
+        case reviewing
+        /// It waits for the end of its task.
+        case waiting(TaskRecord)
+    }
+
+    let id: ConnectionID
+    let peer: PeerAddress
+    var exchange = ServerExchange()
+    var request = Request.none
+    /// Which request of the connection this is: an answer to an earlier one is nobody's.
+    var number: UInt32 = 0
+    /// Bytes that came and could not be used yet: a part of a head, or later requests.
+    var leftover = ByteQueue()
+    /// The body so far, where it did not come in one piece.
+    var body: ByteWriter?
+
+    /// The phase whose time runs, of which request, and since when.
+    var timedPhase = ServerExchange.Phase.idle
+    var timedNumber: UInt32 = 0
+    var phaseStarted: Instant
+    var timer: TimerTicket?
+    var armedUntil: Instant
+
+    init(id: ConnectionID, peer: PeerAddress, at now: Instant) {
+        self.id = id
+        self.peer = peer
+        phaseStarted = now
+        armedUntil = now
+    }
+
+    var exchangeID: ExchangeID { ExchangeID(connection: id, number: number) }
+}
+
+final class WebSocketConversation {
+    enum Role {
+        case echo
+        case worker(Worker)
+    }
+
+    let id: ConnectionID
+    let peer: PeerAddress
+    let role: Role
+    var socket: WebSocketConnection
+    /// Bytes that came while a message of this connection was in the hands of the pool.
+    var leftover = ByteQueue()
+    /// A message of this connection is with the pool: what follows it waits.
+    var isReviewing = false
+    /// Messages that left for the pool to be compressed, and those behind them; nil while there are none.
+    var lane: Lane?
+    var lastReceived: Instant
+    var timer: TimerTicket?
+
+    init(id: ConnectionID, peer: PeerAddress, role: Role, deflate: DeflateParameters?, at now: Instant) {
+        self.id = id
+        self.peer = peer
+        self.role = role
+        socket = WebSocketConnection(deflate: deflate)
+        lastReceived = now
+    }
+}

@@ -1,0 +1,208 @@
+// HTTPService: bytes in, requests out: drives one exchange after the other of each HTTP conversation, keeps what came too early, runs the
+// clocks of the phases. What a request asks for is Requests', what it is answered with is Responses'.
+//
+// Cost: a request that came in one read is looked at where it lies; only what a later read completes is copied.
+internal import Base
+internal import Dialects
+internal import Domain
+internal import HTTP1
+
+final class HTTPService {
+    /// What became of the bytes.
+    enum Outcome {
+        case taken
+        /// The conversation goes on as a WebSocket; its bytes begin at the position.
+        case upgraded(WebSocketConversation, at: Int)
+    }
+
+    private let context: Context
+    private let responses: Responses
+    private let upgrades: Upgrades
+    private let requests: Requests
+    private var head = RequestHead()
+
+    init(_ context: Context) {
+        self.context = context
+        responses = Responses(context)
+        upgrades = Upgrades(context, responses: responses)
+        requests = Requests(context, responses: responses, upgrades: upgrades)
+    }
+
+    // MARK: Bytes
+
+    /// Takes what came on the connection.
+    func received(_ conversation: HTTPConversation, _ bytes: Span<UInt8>, at now: Instant) -> Outcome {
+        guard conversation.leftover.isEmpty else {
+            conversation.leftover.append(bytes)
+            return resume(conversation, at: now)
+        }
+        var position = 0
+        let upgraded = process(conversation, bytes, &position, at: now)
+        if let upgraded { return .upgraded(upgraded, at: position) }
+        if position < bytes.count { conversation.leftover.append(bytes.extracting(position..<bytes.count)) }
+        settle(conversation, at: now)
+        return .taken
+    }
+
+    /// Takes what was left over, once nothing is in its way.
+    func resume(_ conversation: HTTPConversation, at now: Instant) -> Outcome {
+        var position = 0
+        let upgraded = conversation.leftover.withSpan { process(conversation, $0, &position, at: now) }
+        if let upgraded { return .upgraded(upgraded, at: position) }
+        conversation.leftover.consume(position)
+        settle(conversation, at: now)
+        return .taken
+    }
+
+    /// Reads on only as far as later requests may wait, and starts the clock of the phase.
+    private func settle(_ conversation: HTTPConversation, at now: Instant) {
+        let phase = conversation.exchange.phase
+        switch phase {
+        case .awaitingResponse:
+            if conversation.leftover.count > context.limits.pipelinedBytesMax { context.outbox.pauseReading(conversation.id) }
+        case .idle, .readingHead, .readingBody, .upgraded, .closed:
+            context.outbox.resumeReading(conversation.id)
+        }
+        // One read may end a request and begin the next one: the same phase, and another clock.
+        if phase != conversation.timedPhase || conversation.number != conversation.timedNumber || phase == .idle {
+            conversation.timedPhase = phase
+            conversation.timedNumber = conversation.number
+            conversation.phaseStarted = now
+        }
+        guard let deadline = deadline(of: conversation), deadline < conversation.armedUntil else { return }
+        arm(conversation, at: deadline)
+    }
+
+    private func process(
+        _ conversation: HTTPConversation, _ bytes: Span<UInt8>, _ position: inout Int, at now: Instant
+    ) -> WebSocketConversation? {
+        var piece: Range<Int>?
+        var opening: Opening?
+        while true {
+            let event: ServerExchange.Event
+            do throws(HTTPError) {
+                event = try conversation.exchange.next(bytes, &position, head: &head, limits: context.httpLimits)
+            } catch {
+                context.metrics.requestsMalformed += 1
+                responses.refuse(conversation, error, at: now)
+                return nil
+            }
+            switch event {
+            case .needMore:
+                if let piece { collect(conversation, bytes.extracting(piece)) }
+                return nil
+            case .head:
+                opening = requests.begin(conversation, head, bytes, at: now)
+            case .body(let range):
+                // The first piece stays where it is as long as no second one comes: mostly it is the whole.
+                guard case .reading = conversation.request else { break }
+                if conversation.body == nil, piece == nil {
+                    piece = range
+                } else {
+                    if let first = piece { collect(conversation, bytes.extracting(first)) }
+                    piece = nil
+                    collect(conversation, bytes.extracting(range))
+                }
+            case .end:
+                if let opening { return upgrades.finish(conversation, opening, at: now) }
+                if var collected = conversation.body.take() {
+                    if let piece { collected.append(bytes.extracting(piece)) }
+                    requests.finish(conversation, whole: &collected, at: now)
+                } else {
+                    requests.finish(conversation, bytes.extracting(piece ?? 0..<0), at: now)
+                }
+                piece = nil
+            case .paused, .upgraded, .closed:
+                return nil
+            }
+        }
+    }
+
+    private func collect(_ conversation: HTTPConversation, _ piece: Span<UInt8>) {
+        if conversation.body == nil { conversation.body = ByteWriter(capacity: piece.count * 2) }
+        conversation.body?.append(piece)
+    }
+
+    // MARK: What comes home
+
+    /// The pool has read a body.
+    func reviewed(_ conversation: HTTPConversation, number: UInt32, _ order: Result<Order, RequestProblem>, at now: Instant) {
+        requests.reviewed(conversation, number: number, order, at: now)
+    }
+
+    /// A task has ended that a request waited for.
+    func taskEnded(_ conversation: HTTPConversation, number: UInt32, _ task: TaskRecord, at now: Instant) {
+        requests.taskEnded(conversation, number: number, task, at: now)
+    }
+
+    // MARK: Time
+
+    func opened(_ conversation: HTTPConversation, at now: Instant) {
+        context.outbox.setAnswersItself(conversation.id, true)
+        arm(conversation, at: now + context.limits.headTimeout)
+    }
+
+    private func arm(_ conversation: HTTPConversation, at deadline: Instant) {
+        context.disarm(conversation.timer)
+        conversation.timer = context.arm(conversation.id, at: deadline)
+        conversation.armedUntil = deadline
+    }
+
+    /// When the phase must be over; nil where the server itself is awaited.
+    private func deadline(of conversation: HTTPConversation) -> Instant? {
+        let limits = context.limits
+        switch conversation.exchange.phase {
+        case .idle: return conversation.phaseStarted + (conversation.number == 0 ? limits.headTimeout : limits.keepAliveTimeout)
+        case .readingHead: return conversation.phaseStarted + limits.headTimeout
+        case .readingBody:
+            let bytes = Int64(conversation.body?.count ?? 0)
+            return conversation.phaseStarted + limits.headTimeout + .seconds(bytes / Int64(max(limits.bodyBytesPerSecondMin, 1)))
+        case .awaitingResponse, .upgraded, .closed: return nil
+        }
+    }
+
+    /// The conversation's timer has run out: for a phase that is over it is set anew.
+    func timerDue(_ conversation: HTTPConversation, at now: Instant) {
+        conversation.timer = nil
+        guard let deadline = deadline(of: conversation) else {
+            return arm(conversation, at: now + context.limits.keepAliveTimeout)
+        }
+        guard deadline <= now else { return arm(conversation, at: deadline) }
+        context.metrics.requestsTimedOut += conversation.exchange.phase == .idle ? 0 : 1
+        guard conversation.exchange.phase != .idle else { return responses.close(conversation) }
+        conversation.exchange.stopReading()
+        responses.refuse(conversation, .requestTimeout, at: now)
+    }
+
+    // MARK: The end
+
+    /// The connection is gone; whoever waited on it no longer does.
+    func closed(_ conversation: HTTPConversation, at now: Instant) {
+        context.disarm(conversation.timer)
+        conversation.timer = nil
+        guard case .waiting(let task) = conversation.request else { return }
+        context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
+    }
+
+    /// The server stops: a connection that owes nothing ends.
+    func drain(_ conversation: HTTPConversation) {
+        switch conversation.exchange.phase {
+        case .idle: responses.close(conversation)
+        case .readingHead, .readingBody, .awaitingResponse, .upgraded, .closed: break
+        }
+    }
+
+    /// Whether a request is still waited for.
+    func isWaiting(_ conversation: HTTPConversation) -> Bool {
+        conversation.exchange.phase == .awaitingResponse || conversation.exchange.phase == .readingBody
+    }
+
+    /// The server's time to stop has run out: who still waits is told.
+    func end(_ conversation: HTTPConversation, at now: Instant) {
+        if conversation.exchange.owesResponse {
+            responses.fail(conversation, .serviceUnavailable, "Server is shutting down", at: now)
+        } else {
+            responses.close(conversation)
+        }
+    }
+}

@@ -1,0 +1,31 @@
+// Origin: whether a web page of that origin may speak to the server. A browser tells the page's origin with every WebSocket and every
+// POST; other clients send none and pass. Exact comparison, no patterns (RFC 6454 §7, RFC 6455 §10.2).
+internal import Base
+
+enum Origin {
+    /// - Parameters:
+    ///   - origin: the Origin header, `scheme://host[:port]`.
+    ///   - authority: what the request was sent to, `host[:port]`.
+    static func isAllowed(_ origin: Span<UInt8>, authority: Span<UInt8>, allowed: [SharedBytes]) -> Bool {
+        // The same site: what stands behind `scheme://` is what the request was sent to.
+        if let host = host(origin), !host.isEmpty, equals(origin.extracting(host), authority) { return true }
+        return allowed.contains { equals(origin, $0.span) }
+    }
+
+    private static func host(_ origin: Span<UInt8>) -> Range<Int>? {
+        if origin.hasPrefix("http://") { return 7..<origin.count }
+        if origin.hasPrefix("https://") { return 8..<origin.count }
+        return nil
+    }
+
+    /// Schemes and hosts are the same in either case of their letters (RFC 3986 §6.2.2.1).
+    private static func equals(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+        guard left.count == right.count else { return false }
+        for index in left.indices where lowercased(left[index]) != lowercased(right[index]) { return false }
+        return true
+    }
+
+    private static func lowercased(_ byte: UInt8) -> UInt8 {
+        byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
+    }
+}

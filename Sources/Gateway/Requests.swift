@@ -1,0 +1,207 @@
+// Requests: what each route does. A head is judged before its content comes; a whole request is answered, given to the pool to be read, or
+// kept until its task ends. Knows the status of every answer, and no byte of HTTP's syntax.
+//
+// Cost: a submission whose head and body came in one read is neither copied nor allocated for, but for what the domain keeps of it.
+internal import Base
+internal import Clients
+internal import Dialects
+internal import Domain
+internal import HTTP1
+internal import JSON
+
+final class Requests {
+    private let context: Context
+    private let responses: Responses
+    private let upgrades: Upgrades
+
+    init(_ context: Context, responses: Responses, upgrades: Upgrades) {
+        self.context = context
+        self.responses = responses
+        self.upgrades = upgrades
+    }
+
+    // MARK: Heads
+
+    /// Acts upon a head: what is refused is refused now, before its body comes.
+    func begin(
+        _ conversation: HTTPConversation, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+    ) -> Opening? {
+        context.metrics.requests += 1
+        let route = Routes.find(head, bytes, echoPath: context.settings.echoPath, scratch: &context.scratch)
+        conversation.request = .none
+        if let origin = head.value(.origin), head.method != .get && head.method != .head || head.first(.upgrade) != nil {
+            let authority = bytes.extracting(head.authority ?? 0..<0)
+            guard Origin.isAllowed(bytes.extracting(origin), authority: authority, allowed: context.settings.origins) else {
+                responses.fail(conversation, .forbidden, "Origin not allowed", at: now)
+                return nil
+            }
+        }
+        switch route {
+        case .notFound:
+            responses.fail(conversation, .notFound, "Not found", at: now)
+        case .methodNotAllowed(let allow):
+            responses.fail(conversation, .methodNotAllowed, "Method not allowed", allow: allow, at: now)
+        case .options(let allow):
+            responses.respond(conversation, .noContent, allow: allow, at: now)
+        case .workerSocket, .echoSocket:
+            return upgrades.begin(conversation, route, head, bytes, at: now)
+        case .submit where !isJSON(head, bytes):
+            responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
+        case .submit, .task, .cancel, .health, .readiness, .metrics, .asset:
+            conversation.request = .reading(route, key: head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) })
+            askForBody(conversation)
+        }
+        return nil
+    }
+
+    /// A client that waits to be asked for its body is asked (RFC 9110 §10.1.1).
+    private func askForBody(_ conversation: HTTPConversation) {
+        guard conversation.exchange.expectsContinue else { return }
+        context.outbox.write(to: conversation.id) { ResponseWriter.continued(into: &$0) }
+        conversation.exchange.continued()
+    }
+
+    /// Whether the content may be read as JSON. One without a type is taken as it is: only browsers are bound by types, and they always
+    /// tell their origin as well.
+    private func isJSON(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
+        guard let type = head.value(.contentType) else { return true }
+        var end = type.lowerBound
+        while end < type.upperBound, bytes[end] != UInt8(ascii: ";"), bytes[end] != UInt8(ascii: " ") { end += 1 }
+        return bytes.equals("application/json", ignoringASCIICaseAt: type.lowerBound..<end)
+    }
+
+    // MARK: Whole requests
+
+    func finish(_ conversation: HTTPConversation, whole body: inout ByteWriter, at now: Instant) {
+        guard body.count > context.limits.inlineWorkBytes else { return finish(conversation, body.span, at: now) }
+        guard case .reading(.submit, let key) = conversation.request else { return finish(conversation, body.span, at: now) }
+        review(conversation, body.take(), key: key)
+    }
+
+    func finish(_ conversation: HTTPConversation, _ body: Span<UInt8>, at now: Instant) {
+        guard case .reading(let route, let key) = conversation.request else { return }
+        conversation.request = .none
+        switch route {
+        case .submit:
+            guard body.count <= context.limits.inlineWorkBytes else {
+                return review(conversation, SharedBytes(copying: body), key: key)
+            }
+            submit(conversation, read(body, key: key), at: now)
+        case .task(let id): answerTask(conversation, id, at: now)
+        case .cancel(let id): cancel(conversation, id, at: now)
+        case .health: responses.respond(conversation, .ok, text: "{\"status\":\"ok\"}", at: now)
+        case .readiness:
+            if context.isDraining {
+                responses.respond(conversation, .serviceUnavailable, text: "{\"status\":\"draining\"}", at: now)
+            } else {
+                responses.respond(conversation, .ok, text: "{\"status\":\"ready\"}", at: now)
+            }
+        case .metrics: answerMetrics(conversation, at: now)
+        case .asset(let asset): answer(conversation, asset, at: now)
+        case .workerSocket, .echoSocket, .options, .methodNotAllowed, .notFound:
+            preconditionFailure("a request of this route was answered by its head")
+        }
+    }
+
+    /// Lets the pool read a large body.
+    private func review(_ conversation: HTTPConversation, _ body: SharedBytes, key: SharedBytes?) {
+        conversation.request = .reviewing
+        context.jobs.append(Job(
+            ticket: .request(conversation.id, number: conversation.number), work: .readOrder(body, key: key)))
+    }
+
+    private func read(_ body: Span<UInt8>, key: SharedBytes?) -> Result<Order, RequestProblem> {
+        do throws(JSONError) {
+            try context.index.build(from: body)
+        } catch {
+            return .failure(.malformed(error))
+        }
+        do throws(RequestProblem) {
+            return .success(
+                try DispatchAPI.readOrder(body, context.index, key: key, limits: context.limits, scratch: &context.scratch))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// The pool has read a body.
+    func reviewed(_ conversation: HTTPConversation, number: UInt32, _ order: Result<Order, RequestProblem>, at now: Instant) {
+        guard conversation.number == number, case .reviewing = conversation.request else { return }
+        conversation.request = .none
+        submit(conversation, order, at: now)
+    }
+
+    private func submit(_ conversation: HTTPConversation, _ order: Result<Order, RequestProblem>, at now: Instant) {
+        switch order {
+        case .failure(let problem):
+            responses.fail(conversation, .badRequest, problem, at: now)
+        case .success(let order) where order.submission.idempotencyKey?.count ?? 0 > context.limits.idempotencyKeyBytesMax:
+            responses.fail(conversation, .badRequest, .outOfRange(
+                member: "Idempotency-Key", expected: "at most \(context.limits.idempotencyKeyBytesMax) bytes long"), at: now)
+        case .success(var order):
+            // A key without a letter would make one task of all who send it.
+            if order.submission.idempotencyKey?.isEmpty == true { order.submission.idempotencyKey = nil }
+            submit(conversation, order, at: now)
+        }
+    }
+
+    private func submit(_ conversation: HTTPConversation, _ order: Order, at now: Instant) {
+        context.text.removeAll()
+        do throws(SubmissionRefusal) {
+            let exchange = order.isAsync ? nil : conversation.exchangeID
+            let task = try context.broker.submit(order.submission, for: exchange, at: context.moment(now))
+            if task.outcome != nil, !order.isAsync {
+                answerOutcome(conversation, task, at: now)
+            } else if order.isAsync {
+                DispatchAPI.writeAccepted(task, to: &context.text)
+                responses.respond(conversation, .ok, at: now)
+            } else {
+                conversation.request = .waiting(task)
+            }
+        } catch {
+            let status = DispatchAPI.write(error, to: &context.text)
+            responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .serviceUnavailable, at: now)
+        }
+    }
+
+    /// A task has ended that a request waited for.
+    func taskEnded(_ conversation: HTTPConversation, number: UInt32, _ task: TaskRecord, at now: Instant) {
+        guard conversation.number == number, case .waiting(let awaited) = conversation.request, awaited === task else { return }
+        answerOutcome(conversation, task, at: now)
+        context.resumable.append(conversation.id)
+    }
+
+    private func answerOutcome(_ conversation: HTTPConversation, _ task: TaskRecord, at now: Instant) {
+        context.text.removeAll()
+        let (status, splice) = DispatchAPI.writeOutcome(of: task, to: &context.text)
+        responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .internalServerError, splice: splice, at: now)
+    }
+
+    private func answerTask(_ conversation: HTTPConversation, _ id: TaskID, at now: Instant) {
+        context.text.removeAll()
+        guard let task = context.broker.task(id) else {
+            writeError(DispatchAPI.unknownTask, to: &context.text)
+            return responses.respond(conversation, .notFound, at: now)
+        }
+        let splice = DispatchAPI.writeTask(task, position: context.broker.position(of: task), to: &context.text)
+        responses.respond(conversation, .ok, splice: splice, at: now)
+    }
+
+    private func cancel(_ conversation: HTTPConversation, _ id: TaskID, at now: Instant) {
+        context.text.removeAll()
+        let status = DispatchAPI.writeCancellation(context.broker.cancel(id, at: context.moment(now)), to: &context.text)
+        responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .ok, at: now)
+    }
+
+    private func answerMetrics(_ conversation: HTTPConversation, at now: Instant) {
+        context.text.removeAll()
+        context.metrics.write(context.broker, queuedBytes: context.outbox.queuedBytes, version: context.settings.version, to: &context.text)
+        responses.respond(conversation, .ok, contentType: "text/plain; version=0.0.4; charset=utf-8", at: now)
+    }
+
+    private func answer(_ conversation: HTTPConversation, _ asset: ClientAsset, at now: Instant) {
+        context.text.removeAll()
+        context.text.append(asset.content)
+        responses.respond(conversation, .ok, contentType: asset.contentType, at: now)
+    }
+}

@@ -1,0 +1,101 @@
+// Responses: the server's answers, written: status, fields, the text that stands ready, and what then becomes of the connection. Knows no
+// byte of HTTP's syntax, which is ResponseWriter's, and not why an answer is what it is.
+internal import Base
+internal import Dialects
+internal import HTTP1
+
+final class Responses {
+    private let context: Context
+
+    init(_ context: Context) { self.context = context }
+
+    func fail(_ conversation: HTTPConversation, _ status: HTTPStatus, _ problem: RequestProblem, at now: Instant) {
+        context.text.removeAll()
+        writeError(problem.sentence, to: &context.text)
+        respond(conversation, status, at: now)
+    }
+
+    func fail(
+        _ conversation: HTTPConversation, _ status: HTTPStatus, _ words: StaticString, allow: StaticString = "",
+        extra: StaticString = "", at now: Instant
+    ) {
+        context.text.removeAll()
+        writeError(words, to: &context.text)
+        respond(conversation, status, allow: allow, extra: extra, at: now)
+    }
+
+    func respond(_ conversation: HTTPConversation, _ status: HTTPStatus, text: StaticString, at now: Instant) {
+        context.text.removeAll()
+        context.text.append(text)
+        respond(conversation, status, at: now)
+    }
+
+    /// Answers with what stands in `context.text`, and ends the request.
+    func respond(
+        _ conversation: HTTPConversation, _ status: HTTPStatus, contentType: StaticString = "application/json",
+        allow: StaticString = "", extra: StaticString = "", splice: Splice? = nil, at now: Instant
+    ) {
+        var shape = conversation.exchange.shape
+        // A read full of small requests may ask for a thousand times its size. Who sends the next one while so much waits is not answered
+        // without end: the connection closes, and what was not answered may be sent again (RFC 9112 §9.3.2).
+        let isFlooded = context.outbox.queuedBytes(conversation.id) > context.limits.pauseReadingBytes
+        if context.isDraining || isFlooded { shape.keepsAlive = false }
+        let length = context.text.count + (splice?.value.count ?? 0)
+        let date = context.date(now)
+        var hasBody = false
+        context.outbox.write(to: conversation.id) { writer in
+            hasBody = ResponseWriter.begin(status, &shape, .length(length), date: date.span, into: &writer)
+            if hasBody || shape.isHead { ResponseWriter.field("Content-Type", contentType, into: &writer) }
+            if allow.utf8CodeUnitCount > 0 { ResponseWriter.field("Allow", allow, into: &writer) }
+            writer.append(extra)
+            ResponseWriter.end(into: &writer)
+        }
+        if hasBody {
+            context.text.withSpan { context.outbox.write($0, splice, to: conversation.id, spliceBytesMin: context.limits.spliceBytesMin) }
+        }
+        context.metrics.count(status)
+        conclude(conversation, shape)
+    }
+
+    /// Refuses a request that is not HTTP, or too much of it, or too slow, and ends the connection; one that has its answer already, and
+    /// was still sending, just ends.
+    func refuse(_ conversation: HTTPConversation, _ error: HTTPError, at now: Instant) {
+        guard conversation.exchange.owesResponse else { return close(conversation) }
+        var shape = conversation.exchange.shape
+        shape.keepsAlive = false
+        let date = context.date(now)
+        context.outbox.write(to: conversation.id) { ResponseWriter.refuse(error, shape, date: date.span, into: &$0) }
+        context.metrics.count(error.status)
+        conclude(conversation, shape)
+    }
+
+    private func conclude(_ conversation: HTTPConversation, _ shape: ResponseShape) {
+        conversation.request = .none
+        conversation.body = nil
+        conversation.number &+= 1
+        switch conversation.exchange.responded(shape) {
+        case .nextRequest: break
+        case .close: close(conversation)
+        }
+    }
+
+    func close(_ conversation: HTTPConversation) { context.outbox.closeAfterFlush(conversation.id) }
+}
+
+extension Outbox {
+    /// Writes a text with a user's value in it: the value by reference where it is large.
+    func write(_ text: Span<UInt8>, _ splice: Splice?, to id: ConnectionID, spliceBytesMin: Int) {
+        guard let splice else { return write(to: id) { $0.append(text) } }
+        if splice.value.count < spliceBytesMin {
+            write(to: id) { writer in
+                writer.append(text.extracting(0..<splice.offset))
+                writer.append(splice.value)
+                writer.append(text.extracting(splice.offset..<text.count))
+            }
+        } else {
+            write(to: id) { $0.append(text.extracting(0..<splice.offset)) }
+            append(splice.value, to: id)
+            write(to: id) { $0.append(text.extracting(splice.offset..<text.count)) }
+        }
+    }
+}

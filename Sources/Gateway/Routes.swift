@@ -1,0 +1,78 @@
+// Routes: which path is whose, and by which methods. A table from top to bottom: what is asked for most stands first.
+internal import Base
+internal import Clients
+internal import Domain
+internal import HTTP1
+
+/// What a request asks for.
+enum Route {
+    /// POST /api/openai
+    case submit
+    case task(TaskID)
+    case cancel(TaskID)
+    case workerSocket
+    case echoSocket
+    case health
+    case readiness
+    case metrics
+    case asset(ClientAsset)
+    /// OPTIONS on a path that exists.
+    case options(allow: StaticString)
+    case methodNotAllowed(allow: StaticString)
+    case notFound
+}
+
+enum Routes {
+    /// Finds what the head asks for.
+    ///
+    /// - Parameter scratch: used and left as it was.
+    static func find(
+        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, echoPath: SharedBytes?, scratch: inout ByteWriter
+    ) -> Route {
+        let target = head.target
+        let method = head.method
+        if target.match("/api/openai", in: bytes) != nil { return only(.post, method, .submit) }
+        if let captures = target.match("/api/task/{taskId}", in: bytes) {
+            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.task) }
+        }
+        if let captures = target.match("/api/task/{taskId}/cancel", in: bytes) {
+            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) }
+        }
+        if target.match("/ws", in: bytes) != nil { return only(.get, method, .workerSocket) }
+        if let captures = target.match("/api/gpu/tasks/{taskId}/cancel", in: bytes) {
+            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) }
+        }
+        if target.match("/healthz", in: bytes) != nil { return only(.get, method, .health) }
+        if target.match("/readyz", in: bytes) != nil { return only(.get, method, .readiness) }
+        if target.match("/metrics", in: bytes) != nil { return only(.get, method, .metrics) }
+        if let echoPath, isSame(target.path, echoPath, bytes) { return only(.get, method, .echoSocket) }
+        for asset in ClientAsset.all where isSame(target.path, asset.path, bytes) { return only(.get, method, .asset(asset)) }
+        return .notFound
+    }
+
+    private static func isSame(_ path: Range<Int>, _ other: SharedBytes, _ bytes: Span<UInt8>) -> Bool {
+        guard path.count == other.count else { return false }
+        let other = other.span
+        for index in other.indices where bytes[path.lowerBound + index] != other[index] { return false }
+        return true
+    }
+
+    private static func only(_ allowed: HTTPMethod, _ method: HTTPMethod, _ route: @autoclosure () -> Route) -> Route {
+        only(allowed, method) { route() }
+    }
+
+    /// The route where the method is allowed; HEAD goes where GET goes (RFC 9110 §9.3.2).
+    private static func only(_ allowed: HTTPMethod, _ method: HTTPMethod, _ route: () -> Route?) -> Route {
+        let allow: StaticString = allowed == .get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS"
+        if method == allowed || (method == .head && allowed == .get) { return route() ?? .notFound }
+        return method == .options ? .options(allow: allow) : .methodNotAllowed(allow: allow)
+    }
+
+    private static func taskID(_ captures: PathCaptures, _ bytes: Span<UInt8>, _ scratch: inout ByteWriter) -> TaskID? {
+        if RequestTarget.isPlain(captures[0], of: bytes) { return TaskID(bytes.extracting(captures[0])) }
+        let start = scratch.count
+        defer { scratch.truncate(to: start) }
+        guard let range = try? RequestTarget.decode(captures[0], of: bytes, into: &scratch) else { return nil }
+        return TaskID(scratch.span.extracting(range))
+    }
+}

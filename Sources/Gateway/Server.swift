@@ -1,0 +1,249 @@
+// Server: the whole product as a machine: bytes, completions and a point in time go in; queued bytes and jobs come out. Opens no socket,
+// reads no clock, starts no thread. Under the reactor in production, under a test without any kernel.
+//
+// The order of a call: the bytes are taken to their conversation; then, until nothing is left, the domain's effects are performed and
+// conversations that were held up go on. So no service is ever entered while it is at work.
+public import Base
+internal import Domain
+
+public final class Server {
+    private enum Phase {
+        case serving
+        /// No new tasks; waiting requests get until then.
+        case draining(until: Instant)
+        /// Every socket is being closed; what is still open then is dropped.
+        case ending(until: Instant)
+        case over
+    }
+
+    let context: Context
+    private let http: HTTPService
+    private let webSockets: WebSocketService
+    private let performer: EffectPerformer
+    private var phase = Phase.serving
+    private var due: [ConnectionID] = []
+    private var waking: [ConnectionID] = []
+
+    /// - Parameter outbox: what the reactor drains.
+    public init(settings: Settings, outbox: Outbox, log: Log, random: Randomness) {
+        context = Context(settings: settings, outbox: outbox, log: log, random: random)
+        let workers = WorkerService(context)
+        http = HTTPService(context)
+        webSockets = WebSocketService(context, workers: workers)
+        performer = EffectPerformer(context, http: http, webSockets: webSockets)
+    }
+
+    /// Tells what the wall's clock shows; to be called before anything else and then at least once a second.
+    public func observe(_ wall: WallTime, at now: Instant) { context.observe(wall, at: now) }
+
+    // MARK: Connections
+
+    public func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant) {
+        let conversation = HTTPConversation(id: id, peer: peer, at: now)
+        context.add(.http(conversation))
+        context.metrics.connectionsOpened += 1
+        http.opened(conversation, at: now)
+    }
+
+    /// Takes bytes of a connection; they may be changed in place.
+    public func received(_ id: ConnectionID, _ bytes: inout MutableSpan<UInt8>, at now: Instant) {
+        switch context.conversation(id) {
+        case .webSocket(let conversation):
+            webSockets.received(conversation, &bytes, from: 0, at: now)
+        case .http(let conversation):
+            switch http.received(conversation, bytes.span, at: now) {
+            case .taken: break
+            case .upgraded(let webSocket, let position):
+                if conversation.leftover.isEmpty {
+                    upgrade(webSocket, &bytes, from: position, at: now)
+                } else {
+                    upgrade(webSocket, leftover: conversation, from: position, at: now)
+                }
+            }
+        case nil: return
+        }
+        settle(at: now)
+    }
+
+    public func closed(_ id: ConnectionID, _ cause: CloseCause, at now: Instant) {
+        guard let conversation = context.conversation(id) else { return }
+        context.remove(id)
+        context.metrics.connectionsClosed += 1
+        switch conversation {
+        case .http(let conversation): http.closed(conversation, at: now)
+        case .webSocket(let conversation):
+            context.metrics.webSocketsOpen -= 1
+            webSockets.closed(conversation, at: now)
+        }
+        settle(at: now)
+    }
+
+    private func upgrade(
+        _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, from position: Int, at now: Instant
+    ) {
+        context.add(.webSocket(conversation))
+        context.metrics.webSocketsOpen += 1
+        context.metrics.webSocketsOpened += 1
+        webSockets.opened(conversation, at: now)
+        webSockets.received(conversation, &bytes, from: position, at: now)
+    }
+
+    private func upgrade(_ conversation: WebSocketConversation, leftover http: HTTPConversation, from position: Int, at now: Instant) {
+        var bytes = http.leftover
+        http.leftover = ByteQueue()
+        var span = bytes.mutableSpan
+        upgrade(conversation, &span, from: position, at: now)
+    }
+
+    // MARK: What comes home
+
+    /// Takes the result of a job.
+    public func finished(_ completion: Completion, at now: Instant) {
+        switch (completion.ticket, completion.result) {
+        case (.request(let id, let number), .order(let order)):
+            guard case .http(let conversation) = context.conversation(id) else { return }
+            http.reviewed(conversation, number: number, order, at: now)
+            context.resumable.append(id)
+        case (.message(let id), .workerMessage(let message)):
+            guard case .webSocket(let conversation) = context.conversation(id) else { return }
+            webSockets.reviewed(conversation, message, at: now)
+        case (.lane(let id, let number), .frame(let frame)):
+            guard case .webSocket(let conversation) = context.conversation(id) else { return }
+            webSockets.compressed(conversation, number: number, frame)
+        case (.request, _), (.message, _), (.lane, _):
+            preconditionFailure("a completion's result is not of its ticket's kind")
+        }
+        settle(at: now)
+    }
+
+    /// Moves the jobs that were found since the last call to `jobs`.
+    public func takeJobs(into jobs: inout [Job]) {
+        jobs.removeAll(keepingCapacity: true)
+        swap(&jobs, &context.jobs)
+    }
+
+    /// Performs effects and wakes conversations until there is nothing left of either.
+    private func settle(at now: Instant) {
+        while true {
+            let wasAny = performer.perform(at: now)
+            guard !context.resumable.isEmpty else {
+                if wasAny { continue }
+                return
+            }
+            waking.removeAll(keepingCapacity: true)
+            swap(&waking, &context.resumable)
+            for id in waking { wake(id, at: now) }
+        }
+    }
+
+    private func wake(_ id: ConnectionID, at now: Instant) {
+        switch context.conversation(id) {
+        case .http(let conversation):
+            switch http.resume(conversation, at: now) {
+            case .taken: break
+            case .upgraded(let webSocket, let position): upgrade(webSocket, leftover: conversation, from: position, at: now)
+            }
+        case .webSocket(let conversation): webSockets.resume(conversation, at: now)
+        case nil: break
+        }
+    }
+
+    // MARK: Time
+
+    /// When `timersDue` is wanted next.
+    public var nextDeadline: Instant? {
+        var next = Instant(nanoseconds: .max)
+        if let deadline = context.nextDeadline { next = min(next, deadline) }
+        if let deadline = context.broker.nextDeadline { next = min(next, deadline) }
+        switch phase {
+        case .serving, .over: break
+        case .draining(let until), .ending(let until): next = min(next, until)
+        }
+        return next.nanoseconds == .max ? nil : next
+    }
+
+    public func timersDue(at now: Instant) {
+        context.takeDue(at: now, into: &due)
+        for id in due {
+            switch context.conversation(id) {
+            case .http(let conversation): http.timerDue(conversation, at: now)
+            case .webSocket(let conversation): webSockets.timerDue(conversation, at: now)
+            case nil: break
+            }
+        }
+        context.broker.advance(to: context.moment(now))
+        settle(at: now)
+        advanceEnd(at: now)
+    }
+
+    /// Notes what a turn of the loop did, for the metrics.
+    public func turnEnded(_ figures: TurnReport, at now: Instant) {
+        context.metrics.turns += 1
+        context.metrics.turnDuration.record(figures.duration)
+        context.metrics.bytesIn &+= UInt64(figures.bytesIn)
+        context.metrics.bytesOut &+= UInt64(figures.bytesOut)
+        context.metrics.connectionsRefused &+= UInt64(figures.refused)
+        if case .serving = phase { return }
+        advanceEnd(at: now)
+    }
+
+    // MARK: The end
+
+    /// Stops in order: no new tasks, waiting requests answered as far as time allows, then every socket closed (1001).
+    public func stop(at now: Instant) {
+        guard case .serving = phase else { return }
+        phase = .draining(until: now + context.limits.drainTimeout)
+        context.isDraining = true
+        context.broker.close()
+        for case .http(let conversation) in context.allConversations { http.drain(conversation) }
+        settle(at: now)
+        advanceEnd(at: now)
+    }
+
+    /// Whether everything is done that `stop` began.
+    public var isOver: Bool {
+        if case .over = phase { true } else { false }
+    }
+
+    private func advanceEnd(at now: Instant) {
+        switch phase {
+        case .serving, .over: break
+        case .draining(let until):
+            let isWaited = context.allConversations.contains { conversation in
+                if case .http(let conversation) = conversation { http.isWaiting(conversation) } else { false }
+            }
+            guard !isWaited || now >= until else { return }
+            phase = .ending(until: now + context.limits.closeTimeout)
+            for conversation in context.allConversations {
+                switch conversation {
+                case .http(let conversation): http.end(conversation, at: now)
+                case .webSocket(let conversation): webSockets.close(conversation, .goingAway)
+                }
+            }
+            settle(at: now)
+        case .ending(let until):
+            if context.allConversations.isEmpty {
+                phase = .over
+            } else if now >= until {
+                for conversation in context.allConversations { context.outbox.abort(conversation.id) }
+                phase = .over
+            }
+        }
+    }
+}
+
+/// What one turn of the loop did.
+public struct TurnReport: Sendable {
+    public var duration: TimeSpan
+    public var bytesIn: Int
+    public var bytesOut: Int
+    /// Connections turned away because there were too many.
+    public var refused: Int
+
+    public init(duration: TimeSpan, bytesIn: Int, bytesOut: Int, refused: Int) {
+        self.duration = duration
+        self.bytesIn = bytesIn
+        self.bytesOut = bytesOut
+        self.refused = refused
+    }
+}

@@ -1,0 +1,71 @@
+// WorkerService: what a worker says, done. From the text of a message to a call of the broker, and back to what the worker is answered.
+// Knows no frames and no connection.
+internal import Base
+internal import Dialects
+internal import Domain
+internal import JSON
+
+final class WorkerService {
+    /// What the worker is answered at once; tasks and acknowledgements come as the broker's effects.
+    enum Reply {
+        case none
+        case pong
+        case problem(RequestProblem)
+        case refusal(ReportRefusal, TaskID)
+    }
+
+    private let context: Context
+
+    init(_ context: Context) { self.context = context }
+
+    /// Reads a message and acts upon it.
+    func hear(_ text: Span<UInt8>, from worker: Worker, at now: Moment) -> Reply {
+        do throws(JSONError) {
+            try context.index.build(from: text)
+        } catch {
+            return .problem(.malformed(error))
+        }
+        do throws(RequestProblem) {
+            let message = try WorkerDialect.read(text, context.index, limits: context.limits, scratch: &context.scratch)
+            return act(upon: message, from: worker, at: now)
+        } catch {
+            return .problem(error)
+        }
+    }
+
+    func act(upon message: WorkerMessage, from worker: Worker, at now: Moment) -> Reply {
+        let broker = context.broker
+        switch message {
+        case .ready(let concurrency, let models):
+            broker.workerReady(worker, concurrency: concurrency, models: models, at: now)
+            return .none
+        case .drain:
+            broker.workerDraining(worker, at: now)
+            return .none
+        case .ping:
+            return .pong
+        case .status:
+            context.metrics.workerStatuses += 1
+            return .none
+        case .complete(let id, let result):
+            return reply(id) { () throws(ReportRefusal) in try broker.complete(id, by: worker, result: result, at: now) }
+        case .failed(let id, let error):
+            return reply(id) { () throws(ReportRefusal) in try broker.fail(id, by: worker, error: error, at: now) }
+        case .progress(let id, let report):
+            return reply(id) { () throws(ReportRefusal) in try broker.progress(id, by: worker, report, at: now) }
+        case .logs(let id):
+            return reply(id) { () throws(ReportRefusal) in try broker.logged(id, by: worker, at: now) }
+        case .chunk(let id):
+            return reply(id) { () throws(ReportRefusal) in try broker.chunk(id, by: worker, at: now) }
+        }
+    }
+
+    private func reply(_ id: TaskID, _ report: () throws(ReportRefusal) -> Void) -> Reply {
+        do throws(ReportRefusal) {
+            try report()
+            return .none
+        } catch {
+            return .refusal(error, id)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+// Configuration: what the command line and the environment say, as one value. A flag goes before its variable. A wrong value is a
+// sentence that names it, never a guess.
+import Base
+import Gateway
+import Reactor
+
+/// Everything that `serve` needs to know.
+struct Configuration {
+    var settings = Settings(version: Configuration.version)
+    var addresses: [SocketAddress] = []
+    var isInsecure = false
+    var workThreads = WorkPool.cores
+    var logLevel = Log.Level.info
+    var logFormat = Log.Format.text
+
+    static let version: StaticString = "0.1.0"
+
+    /// - Throws: a sentence for the operator.
+    init(arguments: ArraySlice<String>, environment: (String) -> String?) throws(Mistake) {
+        let given = try Configuration.read(arguments)
+        for option in Option.all {
+            if let values = given[option.name] {
+                for value in values { try apply(option, value, as: "--\(option.name)") }
+            } else if let text = environment(option.variable), !text.isEmpty {
+                for value in Configuration.split(text, option.form) { try apply(option, value, as: option.variable) }
+            }
+        }
+        if addresses.isEmpty { addresses = [.v4(0x7f00_0001, port: 8_000)] }
+        try check()
+    }
+
+    private mutating func apply(_ option: Option, _ value: String, as name: String) throws(Mistake) {
+        do throws(Mistake) {
+            try option.apply(&self, value)
+        } catch {
+            throw Mistake(sentence: "\(name): \(error.sentence)")
+        }
+    }
+
+    private func check() throws(Mistake) {
+        if let contradiction = settings.limits.contradiction { throw Mistake(sentence: contradiction) }
+        guard !isInsecure, let open = addresses.first(where: { !$0.isLocal }) else { return }
+        throw Mistake(sentence: "\(open) can be reached from other machines, and nobody would need a token: add --insecure to serve it so")
+    }
+
+    /// The values of each flag, by name, in their order.
+    private static func read(_ arguments: ArraySlice<String>) throws(Mistake) -> [String: [String]] {
+        var given: [String: [String]] = [:]
+        var rest = arguments
+        while let argument = rest.popFirst() {
+            guard argument.hasPrefix("--") else { throw Mistake(sentence: "'\(argument)' is not understood; see signalbox --help") }
+            let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            guard let option = Option.all.first(where: { $0.name == name }) else {
+                throw Mistake(sentence: "there is no option --\(name); see signalbox --help")
+            }
+            switch option.form {
+            case .toggle:
+                given[name, default: []].append(parts.count == 2 ? String(parts[1]) : "on")
+            case .value(let unit), .values(let unit):
+                guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
+                    throw Mistake(sentence: "--\(name) needs a value: \(unit)")
+                }
+                if case .value = option.form { given[name] = [value] } else { given[name, default: []].append(value) }
+            }
+        }
+        return given
+    }
+
+    private static func split(_ text: String, _ form: Option.Form) -> [String] {
+        switch form {
+        case .value, .toggle: [text]
+        case .values: text.split(separator: ",").map(String.init)
+        }
+    }
+
+    // MARK: Help
+
+    static var help: String {
+        var lines = [
+            "signalbox \(version): one server in front of a fleet of GPU workers.",
+            "",
+            "  signalbox [serve] [OPTIONS]   serve clients and workers",
+            "  signalbox version             print the version",
+            "  signalbox --help              print this",
+            "",
+            "Options; each is also an environment variable, which stands behind it. A flag goes before its variable.",
+            "",
+        ]
+        for option in Option.all {
+            let flag: String
+            switch option.form {
+            case .value(let unit): flag = "--\(option.name) \(unit)"
+            case .values(let unit): flag = "--\(option.name) \(unit) ..."
+            case .toggle: flag = "--\(option.name)"
+            }
+            let padding = String(repeating: " ", count: max(2, 34 - flag.count))
+            lines.append("  \(flag)\(padding)\(option.help) (\(option.variable), default \(option.standard))")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension SocketAddress {
+    /// Whether only this machine can reach it.
+    var isLocal: Bool {
+        switch self {
+        case .v4(let address, _): address >> 24 == 127
+        case .v6(let high, let low, _): high == 0 && low == 1
+        case .unix: true
+        }
+    }
+}

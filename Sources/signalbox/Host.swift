@@ -1,0 +1,94 @@
+// Host: introduces the machine to its performers: the loop's events go to the server, the server's jobs to the worker pool, and what
+// comes of them back by way of the mailbox. Decides only when the process ends.
+import Base
+import Gateway
+import Glibc
+import Reactor
+
+final class Host: LoopHost {
+    private let server: Server
+    private let loop: EventLoop
+    private let pool: WorkPool
+    private let mailbox: Mailbox<Completion>
+    private let limits: Limits
+    private let log: Log
+    private var hasWarnedOfShortage = false
+    private var jobs: [Job] = []
+    private var completions: [Completion] = []
+
+    init(_ configuration: Configuration, loop: EventLoop, outbox: Outbox, log: Log) {
+        self.loop = loop
+        self.log = log
+        limits = configuration.settings.limits
+        pool = WorkPool(width: configuration.workThreads)
+        mailbox = Mailbox(doorbell: loop.doorbell)
+        server = Server(settings: configuration.settings, outbox: outbox, log: log, random: .system())
+        observeWall(at: SystemClock.now())
+    }
+
+    private func observeWall(at now: Instant) {
+        let wall = WallTime(milliseconds: SystemClock.wallMilliseconds())
+        log.now = wall
+        server.observe(wall, at: now)
+    }
+
+    // MARK: LoopHost
+
+    func turnBegan(at now: Instant) { observeWall(at: now) }
+
+    func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant) { server.opened(id, from: peer, at: now) }
+
+    func received(_ id: ConnectionID, _ bytes: inout MutableSpan<UInt8>, at now: Instant) { server.received(id, &bytes, at: now) }
+
+    func closed(_ id: ConnectionID, _ cause: CloseCause, at now: Instant) { server.closed(id, cause, at: now) }
+
+    func completionsArrived(at now: Instant) {
+        mailbox.drain(into: &completions)
+        for completion in completions { server.finished(completion, at: now) }
+        completions.removeAll(keepingCapacity: true)
+    }
+
+    var nextDeadline: Instant? { server.nextDeadline }
+
+    func timersDue(at now: Instant) { server.timersDue(at: now) }
+
+    func signalled(_ signal: Int32, at now: Instant) {
+        guard signal == SIGTERM || signal == SIGINT else { return }
+        log.info("stopping", ("signal", signal == SIGTERM ? "TERM" : "INT" as StaticString))
+        loop.stopAccepting()
+        server.stop(at: now)
+    }
+
+    func turnEnded(at now: Instant, lastTurn: TurnFigures) {
+        warnOfShortage(lastTurn)
+        server.turnEnded(
+            TurnReport(
+                duration: lastTurn.duration, bytesIn: lastTurn.bytesIn, bytesOut: lastTurn.bytesOut,
+                refused: lastTurn.refused + lastTurn.descriptorShortages),
+            at: now)
+        startJobs(at: now)
+        if server.isOver { loop.stop() }
+    }
+
+    /// Told once, and again only after a turn that accepted somebody without one.
+    private func warnOfShortage(_ turn: TurnFigures) {
+        if turn.descriptorShortages > 0, !hasWarnedOfShortage {
+            hasWarnedOfShortage = true
+            log.warning("out of descriptors", ("connections", loop.connectionCount))
+        } else if turn.accepted > 0, turn.descriptorShortages == 0 {
+            hasWarnedOfShortage = false
+        }
+    }
+
+    private func startJobs(at now: Instant) {
+        server.takeJobs(into: &jobs)
+        for job in jobs {
+            let limits = limits
+            let mailbox = mailbox
+            let isRunning = pool.run { mailbox.post(job.perform(limits: limits)) }
+            // A pool whose line is full leaves the work to the loop: slower for everybody, lost for nobody.
+            if !isRunning { mailbox.post(job.perform(limits: limits)) }
+        }
+        jobs.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,160 @@
+// Option: one thing that an operator can choose: its flag, its environment variable, its default and what a value does. The table of all
+// of them is the help text, the parser and the documentation at once.
+import Base
+import Gateway
+import Reactor
+import WebSockets
+
+/// What was wrong with a command line or an environment variable, as a sentence.
+struct Mistake: Error {
+    let sentence: String
+}
+
+/// One option of `serve`.
+struct Option: Sendable {
+    enum Form: Sendable {
+        /// A flag that takes a value, in words for the help.
+        case value(String)
+        /// A flag that may be given several times; in the variable the values stand between commas.
+        case values(String)
+        /// A flag without a value; in the variable one of 1, true, yes, on, 0, false, no, off.
+        case toggle
+    }
+
+    let name: String
+    let form: Form
+    let standard: String
+    let help: String
+    let apply: @Sendable (inout Configuration, String) throws(Mistake) -> Void
+
+    /// The environment variable: the flag's name in capitals.
+    var variable: String { name.uppercased().split(separator: "-").joined(separator: "_") }
+
+    static let all: [Option] = [
+        Option(
+            name: "listen", form: .values("HOST:PORT"), standard: "127.0.0.1:8000", help: "address to serve; also [IPV6]:PORT, unix:PATH"
+        ) {
+            (configuration, text) throws(Mistake) in
+            do throws(SocketAddress.Mistake) {
+                configuration.addresses.append(try SocketAddress(text))
+            } catch {
+                throw Mistake(sentence: "'\(text)' is no address (\(words(error))); wanted is HOST:PORT, [IPV6]:PORT or unix:PATH")
+            }
+        },
+        Option(
+            name: "insecure", form: .toggle, standard: "off", help: "serve addresses beyond this machine although nobody needs a token"
+        ) {
+            (configuration, text) throws(Mistake) in configuration.isInsecure = try toggle(text)
+        },
+        Option(
+            name: "allow-origin", form: .values("ORIGIN"), standard: "none", help: "web origin that may connect, as https://app.example"
+        ) {
+            (configuration, text) throws(Mistake) in
+            guard text.hasPrefix("http://") || text.hasPrefix("https://"), !text.hasSuffix("/") else {
+                throw Mistake(sentence: "'\(text)' is no origin; wanted is http://HOST[:PORT] or https://HOST[:PORT]")
+            }
+            configuration.settings.origins.append(SharedBytes(text))
+        },
+        milliseconds("task-timeout-ms", \.taskTimeoutDefault, "default time for a task, from submission to its end"),
+        milliseconds("max-task-timeout-ms", \.taskTimeoutMax, "longest time a task may ask for"),
+        milliseconds("min-task-timeout-ms", \.taskTimeoutMin, "shortest time a task may ask for"),
+        number("max-queue-length", \.queueLengthMax, 0...10_000_000, "tasks that may wait in one group"),
+        milliseconds("task-result-ttl-ms", \.resultTTL, "how long an ended task is remembered"),
+        bytes("max-result-memory-bytes", \.endedBytesMax, "memory of ended tasks; beyond it the oldest are forgotten early"),
+        bytes("max-payload-memory-bytes", \.payloadBytesMax, "memory of the payloads of tasks that have not ended"),
+        milliseconds("abandoned-grace-ms", \.abandonedGrace, "how long a cancelled or timed-out task keeps its worker's room"),
+        number("max-connections", \.connectionsMax, 1...16_000_000, "connections open at once; the descriptor limit also bounds them"),
+        bytes("max-header-bytes", \.headerBytesMax, "bytes of a request's head", max: 65_535),
+        bytes("max-body-bytes", \.bodyBytesMax, "bytes of a request's body", max: 128 << 20),
+        bytes("max-message-bytes", \.messageBytesMax, "bytes of a WebSocket message, also after inflating", max: 128 << 20),
+        bytes("max-queued-bytes", \.queuedBytesMax, "bytes that may wait for one connection"),
+        milliseconds("request-timeout-ms", \.headTimeout, "time for a request's head; bodies get more by their size"),
+        milliseconds("keep-alive-timeout-ms", \.keepAliveTimeout, "time between two requests of a connection"),
+        milliseconds("ping-interval-ms", \.pingInterval, "silence after which a WebSocket is pinged, and as long again until it is closed"),
+        milliseconds("drain-timeout-ms", \.drainTimeout, "time for waiting requests once the server is asked to stop"),
+        Option(name: "deflate", form: .toggle, standard: "off", help: "accept permessage-deflate") {
+            (configuration, text) throws(Mistake) in configuration.settings.deflate.isEnabled = try toggle(text)
+        },
+        Option(
+            name: "deflate-context", form: .toggle, standard: "off", help: "keep compression contexts: smaller messages, 300 KiB a socket"
+        ) {
+            (configuration, text) throws(Mistake) in
+            let keeps = try toggle(text)
+            configuration.settings.deflate.keepsServerContext = keeps
+            configuration.settings.deflate.keepsClientContext = keeps
+        },
+        Option(name: "echo-path", form: .value("PATH"), standard: "none", help: "echo WebSocket messages at this path, for diagnosis") {
+            (configuration, text) throws(Mistake) in
+            guard text.hasPrefix("/"), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+                throw Mistake(sentence: "'\(text)' is no path; wanted is something like /echo")
+            }
+            configuration.settings.echoPath = SharedBytes(text)
+        },
+        Option(name: "work-threads", form: .value("N"), standard: "cores", help: "threads for large messages and compression") {
+            (configuration, text) throws(Mistake) in configuration.workThreads = try integer(text, 1...1_024)
+        },
+        Option(name: "log-level", form: .value("LEVEL"), standard: "info", help: "debug, info, warning or error") {
+            (configuration, text) throws(Mistake) in
+            guard let level = Log.Level.allCases.first(where: { "\($0)" == text }) else {
+                throw Mistake(sentence: "'\(text)' is no log level; wanted is debug, info, warning or error")
+            }
+            configuration.logLevel = level
+        },
+        Option(name: "log-format", form: .value("FORMAT"), standard: "text", help: "text or json") {
+            (configuration, text) throws(Mistake) in
+            switch text {
+            case "text": configuration.logFormat = .text
+            case "json": configuration.logFormat = .json
+            default: throw Mistake(sentence: "'\(text)' is no log format; wanted is text or json")
+            }
+        },
+    ]
+
+    // MARK: Kinds of values
+
+    private static func milliseconds(_ name: String, _ limit: any WritableKeyPath<Limits, TimeSpan> & Sendable, _ help: String) -> Option {
+        Option(name: name, form: .value("MS"), standard: "\(Limits()[keyPath: limit].milliseconds)", help: help) {
+            (configuration, text) throws(Mistake) in
+            configuration.settings.limits[keyPath: limit] = .milliseconds(Int64(try integer(text, 1...1_000_000_000_000)))
+        }
+    }
+
+    private static func bytes(
+        _ name: String, _ limit: any WritableKeyPath<Limits, Int> & Sendable, _ help: String, max: Int = 1 << 40
+    ) -> Option {
+        number(name, limit, 1_024...max, help, unit: "BYTES")
+    }
+
+    private static func number(
+        _ name: String, _ limit: any WritableKeyPath<Limits, Int> & Sendable, _ range: ClosedRange<Int>, _ help: String, unit: String = "N"
+    ) -> Option {
+        Option(name: name, form: .value(unit), standard: "\(Limits()[keyPath: limit])", help: help) {
+            (configuration, text) throws(Mistake) in
+            configuration.settings.limits[keyPath: limit] = try integer(text, range)
+        }
+    }
+
+    private static func integer(_ text: String, _ range: ClosedRange<Int>) throws(Mistake) -> Int {
+        guard let number = Int(text), range.contains(number) else {
+            throw Mistake(sentence: "'\(text)' is no whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    private static func toggle(_ text: String) throws(Mistake) -> Bool {
+        switch text.lowercased() {
+        case "1", "true", "yes", "on": return true
+        case "0", "false", "no", "off": return false
+        default: throw Mistake(sentence: "'\(text)' is neither on nor off")
+        }
+    }
+
+    private static func words(_ mistake: SocketAddress.Mistake) -> String {
+        switch mistake {
+        case .portMissing: "the port is missing"
+        case .portInvalid: "the port is no number from 0 to 65535"
+        case .hostInvalid: "the host is no numeric address and not localhost"
+        case .pathInvalid: "the path is empty or too long"
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// signalbox: the program. Reads its configuration, makes the performers and the machine, introduces them to each other, and turns the
+// loop until it is asked to stop. Exit codes: 0 an orderly end, 1 the world was wrong, 2 the command line was.
+import Base
+import Gateway
+import Glibc
+import Reactor
+
+/// Writes to a descriptor whatever happens in between; what cannot be written is lost, as a log must not stop its server.
+@Sendable func writeAll(_ bytes: Span<UInt8>, to descriptor: Int32) {
+    unsafe bytes.withUnsafeBytes { buffer in
+        var start = 0
+        while start < buffer.count {
+            let count = unsafe write(descriptor, buffer.baseAddress! + start, buffer.count - start)
+            if count > 0 { start += count } else if errno != EINTR { return }
+        }
+    }
+}
+
+func print(_ text: String, to descriptor: Int32) {
+    writeAll(SharedBytes(text).span, to: descriptor)
+}
+
+func serve(_ arguments: ArraySlice<String>) -> Int32 {
+    let configuration: Configuration
+    do throws(Mistake) {
+        configuration = try Configuration(arguments: arguments) { name in
+            unsafe getenv(name).map { unsafe String(cString: $0) }
+        }
+    } catch {
+        print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
+        return 2
+    }
+    let log = Log(level: configuration.logLevel, format: configuration.logFormat) { line in writeAll(line.span, to: STDERR_FILENO) }
+    do throws(Errno) {
+        // Before any thread starts, so that every thread has the mask.
+        Signals.block([SIGTERM, SIGINT])
+        let descriptors = try DescriptorLimit.raise()
+        let limits = configuration.settings.limits
+        var settings = EventLoop.Settings()
+        settings.receiveBytes = limits.receiveBufferBytes
+        settings.eagerFlushBytes = limits.eagerFlushBytes
+        settings.flushBytesMax = limits.writeBytesPerTurn
+        settings.pauseReadingBytes = limits.pauseReadingBytes
+        settings.lingerTimeout = limits.lingerTimeout
+        // Some descriptors are the loop's own, the listeners' and the log's.
+        settings.connectionsMax = max(1, min(limits.connectionsMax, descriptors - configuration.addresses.count - 16))
+        settings.signals = [SIGTERM, SIGINT]
+        let outbox = Outbox()
+        let loop = try EventLoop(outbox: outbox, settings: settings)
+        let host = Host(configuration, loop: loop, outbox: outbox, log: log)
+        for address in configuration.addresses {
+            do throws(Errno) {
+                let bound = try loop.listen(on: address)
+                log.info("listening", ("address", bound.description))
+            } catch {
+                log.error("cannot listen", ("address", address.description), ("reason", error.description))
+                return 1
+            }
+        }
+        try loop.run(host)
+        log.info("stopped")
+        return 0
+    } catch {
+        log.error("cannot serve", ("reason", error.description))
+        return 1
+    }
+}
+
+func main() -> Int32 {
+    let arguments = CommandLine.arguments.dropFirst()
+    switch arguments.first {
+    case "version", "--version":
+        print("signalbox \(Configuration.version)\n", to: STDOUT_FILENO)
+        return 0
+    case "help", "--help", "-h":
+        print(Configuration.help, to: STDOUT_FILENO)
+        return 0
+    case "serve":
+        if arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
+            print(Configuration.help, to: STDOUT_FILENO)
+            return 0
+        }
+        return serve(arguments.dropFirst())
+    case nil:
+        return serve([])
+    case let first? where first.hasPrefix("-"):
+        return serve(arguments)
+    case let first?:
+        print("signalbox: there is no command '\(first)'; see signalbox --help\n", to: STDERR_FILENO)
+        return 2
+    }
+}
+
+exit(main())
