@@ -26,6 +26,8 @@ let package = Package(
     name: "signalbox",
     products: [
         .executable(name: "signalbox", targets: ["signalbox"]),
+        .executable(name: "load-generator", targets: ["LoadGenerator"]),
+        .executable(name: "raw-echo", targets: ["RawEcho"]),
     ],
     targets: [
         // 0: headers of the system
@@ -63,6 +65,15 @@ let package = Package(
         .executableTarget(
             name: "signalbox", dependencies: ["Base", "Gateway", "Reactor", "WebSockets"], swiftSettings: house),
 
+        // Benchmarks: the load generator, and the kernel's limit that it is held against
+        .target(name: "LoadSupport", dependencies: ["Base"], path: "Benchmarks/LoadSupport", swiftSettings: house),
+        .executableTarget(
+            name: "LoadGenerator", dependencies: ["Base", "CLinux", "LoadSupport"], path: "Benchmarks/LoadGenerator",
+            swiftSettings: house),
+        .executableTarget(
+            name: "RawEcho", path: "Benchmarks/RawEcho", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])],
+            linkerSettings: [.linkedLibrary("crypto")]),
+
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("Base", ["Base"]),
@@ -71,5 +82,6 @@ let package = Package(
         tests("HTTP1", ["Base", "HTTP1"]),
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
         tests("Reactor", ["Base", "CLinux", "Reactor"]),
+        tests("LoadSupport", ["Base", "LoadSupport"]),
     ]
 )

@@ -1,0 +1,188 @@
+// Options: what a run is asked to do. Reads the command line and nothing else; no value outside its bounds gets through.
+
+/// The subcommands.
+public enum Command: String, Sendable, CaseIterable {
+    case echo, http, dispatch, idle
+}
+
+/// Why a command line was refused, in words for people.
+public struct OptionError: Error, Equatable {
+    public let reason: String
+}
+
+/// The options of all subcommands; each reads its own.
+public struct Options: Equatable, Sendable {
+    /// Connections of one run: more than the descriptors that any of our machines grants a process.
+    public static let connectionsMax = 1_000_000
+    /// Payload bytes of a message: a frame of this size still fits the memory of a small machine 100 times.
+    public static let sizeMax = 16 << 20
+    /// Messages in flight on a connection.
+    public static let depthMax = 4096
+    /// Bytes in flight on a connection: what one write may carry at the start of a run.
+    public static let flightBytesMax = 64 << 20
+
+    public var command: Command
+    public var url: Target
+    public var connections = 100
+    public var size = 64
+    public var depth = 1
+    public var seconds = 5.0
+    public var warmup = 1.0
+    public var pid: Int32?
+    public var opcode = ClientFrame.Opcode.binary
+    public var format = Report.Format.table
+    public var body: String?
+    public var status = 200
+    public var clients = 64
+    public var workers = 16
+    public var group = "default"
+    public var path = "/api/openai"
+    public var mode = DispatchMode.waiting
+    public var pollMilliseconds = 5
+    public var hold = 5.0
+    public var sample = 1000
+    public var inFlight = 256
+
+    /// How the clients of `dispatch` get their results.
+    public enum DispatchMode: Sendable {
+        /// The response to the submission carries the result.
+        case waiting
+        /// The submission is answered at once, and the task is asked for until it is done.
+        case polling
+    }
+
+    public static let usage = """
+        usage: load-generator COMMAND --url URL [options]
+
+        echo       WebSockets that send messages and check that they come back
+          --connections N  [100]   --size BYTES [64]   --depth N in flight on each [1]   --text
+        http       keep-alive requests
+          --connections N  [100]   --depth N pipelined [1]   --body BODY (POST, otherwise GET)   --status CODE wanted [200]
+        dispatch   clients that POST tasks, workers that complete them
+          --clients N [64]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]
+          --async   --poll MILLISECONDS between questions [5]
+        idle       WebSockets that do nothing, and what they weigh
+          --connections N [100]   --hold SECONDS [5]   --sample N that must still echo [1000]
+
+        all        --seconds S measured [5]   --warmup S before [1]   --pid SERVER   --json
+        echo, idle, dispatch:  --in-flight N handshakes at once [256]
+        """
+
+    /// Reads a command line, without the name of the program.
+    public static func parse(_ arguments: [String]) throws(OptionError) -> Options {
+        guard let word = arguments.first, let command = Command(rawValue: word) else {
+            throw OptionError(reason: "the first word is one of echo, http, dispatch, idle")
+        }
+        var place = 1
+        var url: Target?
+        var pairs: [(name: String, value: String)] = []
+        while place < arguments.count {
+            let name = arguments[place]
+            guard let kind = kinds[name], kind.commands.contains(command) else {
+                throw OptionError(reason: "\(command.rawValue) has no option \(name)")
+            }
+            guard kind.takesValue else {
+                pairs.append((name, ""))
+                place += 1
+                continue
+            }
+            guard place + 1 < arguments.count else { throw OptionError(reason: "\(name) lacks its value") }
+            if name == "--url" {
+                guard let target = Target(arguments[place + 1]) else {
+                    throw OptionError(reason: "--url is ws:// or http:// and an address in 127.0.0.0/8, not \(arguments[place + 1])")
+                }
+                url = target
+            } else {
+                pairs.append((name, arguments[place + 1]))
+            }
+            place += 2
+        }
+        guard let url else { throw OptionError(reason: "--url is needed") }
+        var options = Options(command: command, url: url)
+        for pair in pairs { try options.set(pair.name, pair.value) }
+        guard options.depth * options.size <= flightBytesMax else {
+            throw OptionError(reason: "--depth times --size is more than \(flightBytesMax) bytes")
+        }
+        return options
+    }
+
+    private init(command: Command, url: Target) {
+        self.command = command
+        self.url = url
+    }
+
+    private struct Kind {
+        let takesValue: Bool
+        let commands: [Command]
+    }
+
+    private static let kinds: [String: Kind] = [
+        "--url": Kind(takesValue: true, commands: Command.allCases),
+        "--json": Kind(takesValue: false, commands: Command.allCases),
+        "--pid": Kind(takesValue: true, commands: Command.allCases),
+        "--seconds": Kind(takesValue: true, commands: [.echo, .http, .dispatch]),
+        "--warmup": Kind(takesValue: true, commands: [.echo, .http, .dispatch]),
+        "--connections": Kind(takesValue: true, commands: [.echo, .http, .idle]),
+        "--depth": Kind(takesValue: true, commands: [.echo, .http]),
+        "--size": Kind(takesValue: true, commands: [.echo]),
+        "--text": Kind(takesValue: false, commands: [.echo]),
+        "--body": Kind(takesValue: true, commands: [.http]),
+        "--status": Kind(takesValue: true, commands: [.http]),
+        "--clients": Kind(takesValue: true, commands: [.dispatch]),
+        "--workers": Kind(takesValue: true, commands: [.dispatch]),
+        "--group": Kind(takesValue: true, commands: [.dispatch]),
+        "--path": Kind(takesValue: true, commands: [.dispatch]),
+        "--async": Kind(takesValue: false, commands: [.dispatch]),
+        "--poll": Kind(takesValue: true, commands: [.dispatch]),
+        "--hold": Kind(takesValue: true, commands: [.idle]),
+        "--sample": Kind(takesValue: true, commands: [.idle]),
+        "--in-flight": Kind(takesValue: true, commands: [.echo, .dispatch, .idle]),
+    ]
+
+    private mutating func set(_ name: String, _ value: String) throws(OptionError) {
+        switch name {
+        case "--json": format = .json
+        case "--pid": pid = Int32(try Self.number(name, value, in: 1...Int(Int32.max)))
+        case "--seconds": seconds = try Self.duration(name, value)
+        case "--warmup": warmup = try Self.duration(name, value)
+        case "--hold": hold = try Self.duration(name, value)
+        case "--connections": connections = try Self.number(name, value, in: 1...Self.connectionsMax)
+        case "--depth": depth = try Self.number(name, value, in: 1...Self.depthMax)
+        case "--size": size = try Self.number(name, value, in: 1...Self.sizeMax)
+        case "--text": opcode = .text
+        case "--body": body = value
+        case "--status": status = try Self.number(name, value, in: 100...599)
+        case "--clients": clients = try Self.number(name, value, in: 1...Self.connectionsMax)
+        case "--workers": workers = try Self.number(name, value, in: 1...Self.connectionsMax)
+        case "--group": group = try Self.word(name, value)
+        case "--path": path = try Self.word(name, value)
+        case "--async": mode = .polling
+        case "--poll": pollMilliseconds = try Self.number(name, value, in: 0...10_000)
+        case "--sample": sample = try Self.number(name, value, in: 0...Self.connectionsMax)
+        case "--in-flight": inFlight = try Self.number(name, value, in: 1...10_000)
+        default: preconditionFailure("\(name) is in the table and has no meaning")
+        }
+    }
+
+    private static func number(_ name: String, _ value: String, in bounds: ClosedRange<Int>) throws(OptionError) -> Int {
+        guard let number = Int(value), bounds.contains(number) else {
+            throw OptionError(reason: "\(name) is a number from \(bounds.lowerBound) to \(bounds.upperBound), not \(value)")
+        }
+        return number
+    }
+
+    private static func duration(_ name: String, _ value: String) throws(OptionError) -> Double {
+        guard let seconds = Double(value), seconds >= 0, seconds <= 3600 else {
+            throw OptionError(reason: "\(name) is a number of seconds up to 3600, not \(value)")
+        }
+        return seconds
+    }
+
+    /// Goes into a request line or into JSON as it is, so it must not hold what either would need escaped.
+    private static func word(_ name: String, _ value: String) throws(OptionError) -> String {
+        guard !value.isEmpty, value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c }) else {
+            throw OptionError(reason: "\(name) is a word without spaces, quotes or backslashes")
+        }
+        return value
+    }
+}

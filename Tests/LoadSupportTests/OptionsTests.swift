@@ -1,0 +1,54 @@
+// OptionsTests: command lines that are read, and why others are refused.
+
+import LoadSupport
+import Testing
+
+@Suite struct OptionsTests {
+    private func parse(_ line: String) throws(OptionError) -> Options {
+        try Options.parse(line.split(separator: " ").map(String.init))
+    }
+
+    @Test("an echo with everything")
+    func echo() throws {
+        let options = try parse(
+            "echo --url ws://127.0.0.1:9/e --connections 7 --size 99 --depth 3 --seconds 0.5 --warmup 0 --pid 12 --text --json")
+        #expect(options.command == .echo)
+        #expect(options.connections == 7)
+        #expect(options.size == 99)
+        #expect(options.depth == 3)
+        #expect(options.seconds == 0.5)
+        #expect(options.warmup == 0)
+        #expect(options.pid == 12)
+        #expect(options.opcode == .text)
+        #expect(options.format == .json)
+    }
+
+    @Test("a dispatch, an idle, an http")
+    func others() throws {
+        let dispatch = try parse("dispatch --url http://127.0.0.1:9 --clients 2 --workers 3 --group g --async --poll 0 --path /v1/x")
+        #expect(dispatch.clients == 2)
+        #expect(dispatch.workers == 3)
+        #expect(dispatch.group == "g")
+        #expect(dispatch.mode == .polling)
+        #expect(dispatch.pollMilliseconds == 0)
+        #expect(dispatch.path == "/v1/x")
+        let idle = try parse("idle --url ws://127.0.0.1:9/e --connections 20000 --hold 2.5 --sample 10 --in-flight 4")
+        #expect(idle.connections == 20_000)
+        #expect(idle.hold == 2.5)
+        #expect(idle.sample == 10)
+        #expect(idle.inFlight == 4)
+        let http = try parse("http --url http://127.0.0.1:9/h --depth 16 --body {} --status 201")
+        #expect(http.body == "{}")
+        #expect(http.status == 201)
+        #expect(http.depth == 16)
+    }
+
+    @Test("what is wrong is refused", arguments: [
+        "", "gallop --url ws://127.0.0.1:9/", "echo", "echo --url", "echo --url ws://10.0.0.1/", "echo --url ws://127.0.0.1:9/ --hold 1",
+        "echo --url ws://127.0.0.1:9/ --size 0", "echo --url ws://127.0.0.1:9/ --size x", "echo --url ws://127.0.0.1:9/ --seconds -1",
+        "echo --url ws://127.0.0.1:9/ --seconds nan", "echo --url ws://127.0.0.1:9/ --size 16777216 --depth 4096",
+        "dispatch --url http://127.0.0.1:9 --group a\"b",
+        "http --url http://127.0.0.1:9 --what", "idle --url ws://127.0.0.1:9/ --seconds 1",
+    ])
+    func refused(_ line: String) { #expect(throws: OptionError.self) { try parse(line) } }
+}
