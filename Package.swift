@@ -83,5 +83,6 @@ let package = Package(
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
         tests("Reactor", ["Base", "CLinux", "Reactor"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
+        tests("Tidy", ["Base"]),
     ]
 )
