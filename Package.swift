@@ -81,6 +81,8 @@ let package = Package(
         tests("JSON", ["Base", "JSON"]),
         tests("HTTP1", ["Base", "HTTP1"]),
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
+        tests("Domain", ["Base", "Domain"]),
+        tests("Dialects", ["Base", "Dialects", "Domain", "JSON"]),
         tests("Reactor", ["Base", "CLinux", "Reactor"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),

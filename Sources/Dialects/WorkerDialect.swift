@@ -75,9 +75,9 @@ public enum WorkerDialect {
     private static func report(
         _ members: Members, _ text: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
     ) throws(RequestProblem) -> ProgressReport {
-        guard let percent = try members.number("progress", in: text) else { throw .missing(member: "progress") }
+        let percent = try members.number("progress", in: text)
         return ProgressReport(
-            percent: min(max(percent, 0), 100),
+            percent: percent.map { min(max($0, 0), 100) },
             message: try members.text("message", bytesMax: limits.progressTextBytesMax, in: text, &scratch),
             step: try members.text("step", bytesMax: limits.progressTextBytesMax, in: text, &scratch))
     }

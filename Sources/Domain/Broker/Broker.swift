@@ -96,11 +96,13 @@ public final class Broker {
         return .cancelled(task)
     }
 
-    /// A request no longer waits for the task; a task that nobody else wants is cancelled.
+    /// A request no longer waits for the task; a task that nobody else wants is cancelled. Its idempotency key is free again: whoever
+    /// comes back with it wants the work done, not the news that it was given up.
     public func abandon(_ task: TaskRecord, by exchange: ExchangeID, at now: Moment) {
         task.waiters.removeAll { $0 == exchange }
         guard task.waiters.isEmpty, !task.isDetached, !task.state.isTerminal else { return }
         withdraw(task, .cancelled, at: now)
+        tasks.releaseKey(of: task)
     }
 
     /// Ends a task without its worker, who is told and may still be busy with it.
@@ -216,9 +218,11 @@ public final class Broker {
         }
         if let concurrency { worker.concurrency = concurrency }
         worker.phase = .ready
-        // A worker that says it is ready is not busy with what ended without it.
-        for timer in worker.abandoned.values { _ = alarms.cancel(timer) }
-        worker.abandoned = [:]
+        // A worker that says it is ready, with nothing else in hand, is not busy with what ended without it.
+        if worker.hands.isEmpty {
+            for timer in worker.abandoned.values { _ = alarms.cancel(timer) }
+            worker.abandoned = [:]
+        }
         worker.group.relist(worker)
         if models == nil { fill(worker, at: now) } else { fill(worker.group, at: now) }
     }
@@ -251,7 +255,7 @@ public final class Broker {
         // Backwards, so that the one that started first stands first in the line again.
         for task in orphans.reversed() {
             task.worker = nil
-            if task.retriesLeft > 0, !isClosing {
+            if task.retriesLeft > 0 {
                 task.retriesLeft -= 1
                 statistics.retried += 1
                 task.move(to: .queued)
@@ -347,7 +351,6 @@ public final class Broker {
 
     private func conclude(_ task: TaskRecord, _ worker: Worker, _ outcome: Outcome, at now: Moment) {
         if let index = worker.hands.firstIndex(where: { $0 === task }) { worker.hands.remove(at: index) }
-        worker.completedCount += 1
         effects.append(.acknowledge(task.id, worker))
         end(task, outcome, at: now)
         task.worker = nil
@@ -407,6 +410,7 @@ public final class Broker {
     public var endedCount: Int { tasks.endedCount }
     public var endedBytes: Int { tasks.endedBytes }
 
+    /// Moves what was decided since the last call to `list`; to be performed before the broker hears of a later moment.
     public func takeEffects(into list: inout [Effect]) {
         list.removeAll(keepingCapacity: true)
         swap(&list, &effects)

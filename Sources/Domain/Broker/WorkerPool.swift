@@ -32,7 +32,6 @@ public final class Worker {
     /// speaks of it, or until its grace is over.
     var abandoned: [TaskID: TimerTicket] = [:]
     var readyTimer: TimerTicket?
-    public internal(set) var completedCount = 0
 
     var next: Worker?
     var previous: Worker?

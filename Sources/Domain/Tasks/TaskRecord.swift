@@ -34,12 +34,12 @@ public struct Submission: Sendable {
 
 /// What a worker says on the way.
 public struct ProgressReport: Sendable {
-    /// 0 to 100, as the worker counts.
-    public var percent: Double
+    /// 0 to 100, as the worker counts; nil where it only says what it is doing.
+    public var percent: Double?
     public var message: SharedBytes?
     public var step: SharedBytes?
 
-    public init(percent: Double, message: SharedBytes? = nil, step: SharedBytes? = nil) {
+    public init(percent: Double?, message: SharedBytes? = nil, step: SharedBytes? = nil) {
         self.percent = percent
         self.message = message
         self.step = step
@@ -125,8 +125,10 @@ public final class TaskRecord {
     }
 
     func record(_ report: ProgressReport) {
-        let share = min(max(report.percent, 0), 100) / 100
-        advance(to: Stage.working.lowerBound + share * (Stage.working.upperBound - Stage.working.lowerBound))
+        if let percent = report.percent {
+            let share = min(max(percent, 0), 100) / 100
+            advance(to: Stage.working.lowerBound + share * (Stage.working.upperBound - Stage.working.lowerBound))
+        }
         self.report = report
         sequence += 1
     }

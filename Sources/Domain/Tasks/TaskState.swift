@@ -45,4 +45,3 @@ public enum Failure: Sendable {
     case timeout
     case workerDisconnected
 }
-

@@ -28,6 +28,12 @@ struct TaskTable {
         if let key = record.idempotencyKey { byKey[key] = record }
     }
 
+    /// Forgets the task's key, if it is still the one that the key names.
+    mutating func releaseKey(of record: TaskRecord) {
+        guard let key = record.idempotencyKey, byKey[key] === record else { return }
+        byKey[key] = nil
+    }
+
     /// Remembers the end of a task until `expiry`; later calls never have an earlier expiry.
     mutating func ended(_ record: TaskRecord, expiry: Instant) {
         let bytes = record.retainedBytes
@@ -45,7 +51,7 @@ struct TaskTable {
             endedHead += 1
             endedBytes -= oldest.bytes
             byID[oldest.record.id] = nil
-            if let key = oldest.record.idempotencyKey { byKey[key] = nil }
+            releaseKey(of: oldest.record)
         }
         // The front gives its room back once it is half of the array: a constant cost for each task.
         if endedHead > 1024, endedHead * 2 > ended.count {

@@ -1,0 +1,94 @@
+// TaskRecordTests: a task's progress on the scale of a whole dispatch, its events, and what it keeps in memory.
+import Base
+import Testing
+
+@testable import Domain
+
+struct TaskRecordTests {
+    @Test("the stages of a dispatch: queued 5, sent 20, first sign of life 30, the worker's 0-100 over 40-80, 100 at the end")
+    func stages() throws {
+        let rig = Rig()
+        let worker = rig.ready()
+        let first = try rig.submit()
+        let task = try rig.submit()
+        #expect(task.progress == 5)
+        try rig.complete(first, by: worker)
+        #expect(first.progress == 100 && task.progress == 20)
+        try rig.broker.logged(task.id, by: worker, at: rig.now)
+        #expect(task.progress == 30)
+        for (percent, figure) in [(0, 40), (25, 50), (50, 60), (100, 80)] as [(Double, Double)] {
+            try rig.progress(task, by: worker, percent)
+            #expect(task.progress == figure)
+        }
+        try rig.complete(task, by: worker)
+        #expect(task.progress == 100)
+    }
+
+    @Test("a chunk, like a log, is a sign of life")
+    func chunkIsLife() throws {
+        let rig = Rig()
+        let worker = rig.ready()
+        let task = try rig.submit()
+        try rig.broker.chunk(task.id, by: worker, at: rig.now)
+        #expect(task.progress == 30)
+    }
+
+    @Test("progress never goes back: not by a smaller report, not by a worker that vanishes, not by the next one's first words")
+    func neverBackwards() throws {
+        let rig = Rig()
+        let first = rig.ready()
+        let task = try rig.submit(retries: 1)
+        try rig.progress(task, by: first, 75)
+        try rig.progress(task, by: first, 10)
+        #expect(task.progress == 70 && task.report?.percent == 10)
+        rig.gone(first)
+        #expect(task.state == .queued && task.progress == 70)
+        let second = rig.ready()
+        try rig.progress(task, by: second, 0)
+        #expect(task.progress == 70)
+        try rig.fail(task, by: second)
+        #expect(task.progress == 70)
+    }
+
+    @Test(
+        "a worker's figure outside 0-100 is clamped",
+        arguments: [
+            (-5, 40), (101, 80), (.infinity, 80), (-.infinity, 40),
+        ] as [(Double, Double)])
+    func clamped(_ percent: Double, _ figure: Double) throws {
+        let rig = Rig()
+        let worker = rig.ready()
+        let task = try rig.submit()
+        try rig.progress(task, by: worker, percent)
+        #expect(task.progress == figure)
+    }
+
+    @Test("every move and every word of the worker is one event")
+    func sequence() throws {
+        let rig = Rig()
+        let worker = rig.ready()
+        let task = try rig.submit()
+        let start = task.sequence
+        try rig.progress(task, by: worker, 1)
+        try rig.broker.logged(task.id, by: worker, at: rig.now)
+        try rig.broker.chunk(task.id, by: worker, at: rig.now)
+        try rig.complete(task, by: worker)
+        #expect(task.sequence == start + 4)
+        _ = rig.cancel(task)
+        #expect(task.sequence == start + 4)
+    }
+
+    @Test("an ended task keeps its outcome's bytes and its last report's, not its payload")
+    func retained() throws {
+        let rig = Rig()
+        let worker = rig.ready(concurrency: 3)
+        let tasks = try (0..<3).map { _ in try rig.submit(String(repeating: "x", count: 999)) }
+        let report = ProgressReport(percent: 1, message: SharedBytes("four"), step: SharedBytes("six666"))
+        try rig.broker.progress(tasks[0].id, by: worker, report, at: rig.now)
+        try rig.complete(tasks[0], by: worker, "12345678")
+        try rig.fail(tasks[1], by: worker, "\"x\"")
+        _ = rig.cancel(tasks[2])
+        #expect(tasks.map { $0.retainedBytes - TaskRecord.ownBytes } == [18, 3, 0])
+        #expect(rig.broker.endedBytes == 3 * TaskRecord.ownBytes + 21)
+    }
+}

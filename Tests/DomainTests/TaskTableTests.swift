@@ -1,0 +1,56 @@
+// TaskTableTests: what is remembered and what is forgotten, over more tasks than the table keeps the empty front of.
+import Base
+import Testing
+import TestSupport
+
+@testable import Domain
+
+struct TaskTableTests {
+    private static func task(_ number: Int) -> TaskRecord {
+        TaskRecord(
+            id: TaskID(high: 0, low: UInt64(number)),
+            submission: Submission(payload: .empty, idempotencyKey: SharedBytes("k\(number)")), group: Group(name: SharedBytes("g")),
+            timeout: .zero, isDetached: true, at: Moment(instant: Instant(nanoseconds: 0), wall: WallTime(milliseconds: 0)))
+    }
+
+    @Test("a task is found by name and by key until its time is up")
+    func remembered() {
+        var table = TaskTable()
+        let task = Self.task(1)
+        table.insert(task)
+        #expect(table[task.id] === task && table.task(withKey: SharedBytes("k1")) === task && table.nextExpiry == nil)
+        table.ended(task, expiry: Instant(nanoseconds: 10))
+        #expect(table.nextExpiry == Instant(nanoseconds: 10) && table.endedCount == 1)
+        table.expire(at: Instant(nanoseconds: 9), bytesMax: .max)
+        #expect(table.count == 1)
+        table.expire(at: Instant(nanoseconds: 10), bytesMax: .max)
+        #expect(table.count == 0 && table[task.id] == nil && table.task(withKey: SharedBytes("k1")) == nil)
+        #expect(table.endedCount == 0 && table.endedBytes == 0 && table.nextExpiry == nil)
+    }
+
+    @Test("random ends and expiries agree with an array", arguments: 1...5)
+    func chance(_ seed: Int) {
+        var random = Seeded(seed: UInt64(seed))
+        var table = TaskTable()
+        var expected: [(task: TaskRecord, expiry: Int64)] = []
+        var now: Int64 = 0
+        var number = 0
+        for _ in 0..<400 {
+            for _ in 0..<Int.random(in: 0...20, using: &random) {
+                number += 1
+                let task = Self.task(number)
+                table.insert(task)
+                table.ended(task, expiry: Instant(nanoseconds: now + 500))
+                expected.append((task, now + 500))
+            }
+            now += Int64.random(in: 0...20, using: &random)
+            let kept = Int.random(in: 0..<20, using: &random) == 0 ? Int.random(in: 0...expected.count, using: &random) : expected.count
+            table.expire(at: Instant(nanoseconds: now), bytesMax: kept * TaskRecord.ownBytes)
+            expected = Array(expected.suffix(kept)).filter { $0.expiry > now }
+            #expect(table.endedCount == expected.count && table.count == expected.count)
+            #expect(table.endedBytes == expected.count * TaskRecord.ownBytes)
+            #expect(table.nextExpiry?.nanoseconds == expected.first?.expiry)
+        }
+        #expect(expected.allSatisfy { table[$0.task.id] === $0.task })
+    }
+}
