@@ -71,6 +71,8 @@ let package = Package(
             name: "LoadGenerator", dependencies: ["Base", "CLinux", "LoadSupport"], path: "Benchmarks/LoadGenerator",
             swiftSettings: house),
         .executableTarget(
+            name: "idle-bench", dependencies: ["Base", "Gateway"], path: "Benchmarks/IdleBench", swiftSettings: house),
+        .executableTarget(
             name: "RawEcho", path: "Benchmarks/RawEcho", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])],
             linkerSettings: [.linkedLibrary("crypto")]),
 
@@ -83,6 +85,7 @@ let package = Package(
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
         tests("Domain", ["Base", "Domain"]),
         tests("Dialects", ["Base", "Dialects", "Domain", "JSON"]),
+        tests("Gateway", ["Base", "Clients", "Domain", "Gateway", "HTTP1", "WebSockets"]),
         tests("Reactor", ["Base", "CLinux", "Reactor"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),

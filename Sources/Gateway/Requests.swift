@@ -39,6 +39,8 @@ final class Requests {
         switch route {
         case .notFound:
             responses.fail(conversation, .notFound, "Not found", at: now)
+        case .unknownTask:
+            responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
         case .methodNotAllowed(let allow):
             responses.fail(conversation, .methodNotAllowed, "Method not allowed", allow: allow, at: now)
         case .options(let allow):
@@ -98,7 +100,7 @@ final class Requests {
             }
         case .metrics: answerMetrics(conversation, at: now)
         case .asset(let asset): answer(conversation, asset, at: now)
-        case .workerSocket, .echoSocket, .options, .methodNotAllowed, .notFound:
+        case .workerSocket, .echoSocket, .options, .methodNotAllowed, .notFound, .unknownTask:
             preconditionFailure("a request of this route was answered by its head")
         }
     }

@@ -20,6 +20,8 @@ enum Route {
     case options(allow: StaticString)
     case methodNotAllowed(allow: StaticString)
     case notFound
+    /// A task whose name cannot be one.
+    case unknownTask
 }
 
 enum Routes {
@@ -31,16 +33,18 @@ enum Routes {
     ) -> Route {
         let target = head.target
         let method = head.method
+        // RFC 9110 §9.3.7: OPTIONS * asks about the whole server.
+        if target.form == .asterisk { return .options(allow: "GET, HEAD, POST, OPTIONS") }
         if target.match("/api/openai", in: bytes) != nil { return only(.post, method, .submit) }
         if let captures = target.match("/api/task/{taskId}", in: bytes) {
-            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.task) }
+            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.task) ?? .unknownTask }
         }
         if let captures = target.match("/api/task/{taskId}/cancel", in: bytes) {
-            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) }
+            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) ?? .unknownTask }
         }
         if target.match("/ws", in: bytes) != nil { return only(.get, method, .workerSocket) }
         if let captures = target.match("/api/gpu/tasks/{taskId}/cancel", in: bytes) {
-            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) }
+            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) ?? .unknownTask }
         }
         if target.match("/healthz", in: bytes) != nil { return only(.get, method, .health) }
         if target.match("/readyz", in: bytes) != nil { return only(.get, method, .readiness) }
@@ -62,9 +66,9 @@ enum Routes {
     }
 
     /// The route where the method is allowed; HEAD goes where GET goes (RFC 9110 §9.3.2).
-    private static func only(_ allowed: HTTPMethod, _ method: HTTPMethod, _ route: () -> Route?) -> Route {
+    private static func only(_ allowed: HTTPMethod, _ method: HTTPMethod, _ route: () -> Route) -> Route {
         let allow: StaticString = allowed == .get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS"
-        if method == allowed || (method == .head && allowed == .get) { return route() ?? .notFound }
+        if method == allowed || (method == .head && allowed == .get) { return route() }
         return method == .options ? .options(allow: allow) : .methodNotAllowed(allow: allow)
     }
 

@@ -1,8 +1,8 @@
 // Server: the whole product as a machine: bytes, completions and a point in time go in; queued bytes and jobs come out. Opens no socket,
 // reads no clock, starts no thread. Under the reactor in production, under a test without any kernel.
 //
-// The order of a call: the bytes are taken to their conversation; then, until nothing is left, the domain's effects are performed and
-// conversations that were held up go on. So no service is ever entered while it is at work.
+// The order of a call: the bytes are taken to their conversation, a worker's message by message; then, until nothing is left, the domain's
+// effects are performed and conversations that were held up go on. So no service is ever entered while it is at work.
 public import Base
 internal import Domain
 
@@ -49,7 +49,7 @@ public final class Server {
     public func received(_ id: ConnectionID, _ bytes: inout MutableSpan<UInt8>, at now: Instant) {
         switch context.conversation(id) {
         case .webSocket(let conversation):
-            webSockets.received(conversation, &bytes, from: 0, at: now)
+            deliver(conversation, &bytes, from: 0, at: now)
         case .http(let conversation):
             switch http.received(conversation, bytes.span, at: now) {
             case .taken: break
@@ -85,7 +85,15 @@ public final class Server {
         context.metrics.webSocketsOpen += 1
         context.metrics.webSocketsOpened += 1
         webSockets.opened(conversation, at: now)
-        webSockets.received(conversation, &bytes, from: position, at: now)
+        deliver(conversation, &bytes, from: position, at: now)
+    }
+
+    /// Gives a WebSocket its bytes; what one message of a worker causes goes out before the next one is heard.
+    private func deliver(
+        _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, from start: Int, at now: Instant
+    ) {
+        var position = start
+        while case .heard = webSockets.received(conversation, &bytes, &position, at: now) { _ = performer.perform(at: now) }
     }
 
     private func upgrade(_ conversation: WebSocketConversation, leftover http: HTTPConversation, from position: Int, at now: Instant) {
@@ -143,7 +151,11 @@ public final class Server {
             case .taken: break
             case .upgraded(let webSocket, let position): upgrade(webSocket, leftover: conversation, from: position, at: now)
             }
-        case .webSocket(let conversation): webSockets.resume(conversation, at: now)
+        case .webSocket(let conversation):
+            var bytes = webSockets.resume(conversation)
+            guard !bytes.isEmpty else { return }
+            var span = bytes.mutableSpan
+            deliver(conversation, &span, from: 0, at: now)
         case nil: break
         }
     }

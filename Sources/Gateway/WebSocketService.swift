@@ -8,6 +8,13 @@ internal import Domain
 internal import WebSockets
 
 final class WebSocketService {
+    /// What became of the bytes.
+    enum Outcome {
+        case taken
+        /// A worker was heard: what it caused goes out before its next message is looked at.
+        case heard
+    }
+
     private let context: Context
     private let workers: WorkerService
 
@@ -35,44 +42,43 @@ final class WebSocketService {
         conversation.timer = context.arm(conversation.id, at: now + context.limits.pingInterval)
     }
 
-    /// Takes what came on the connection from `position` on.
-    func received(_ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, from start: Int, at now: Instant) {
+    /// Takes what came on the connection from `position` on; to be called again with the rest until all of it is taken.
+    func received(
+        _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, at now: Instant
+    ) -> Outcome {
         conversation.lastReceived = now
-        guard !conversation.isReviewing else {
-            conversation.leftover.append(bytes.span.extracting(start..<bytes.count))
-            return
+        switch process(conversation, &bytes, &position, at: now) {
+        case .heard: return .heard
+        case .taken: break
         }
-        var position = start
-        process(conversation, &bytes, &position, at: now)
         if position < bytes.count { conversation.leftover.append(bytes.span.extracting(position..<bytes.count)) }
+        return .taken
     }
 
-    /// Takes what was left over while a message was with the pool.
-    func resume(_ conversation: WebSocketConversation, at now: Instant) {
-        guard !conversation.isReviewing else { return }
+    /// Hands out what was left over while a message was with the pool.
+    func resume(_ conversation: WebSocketConversation) -> ByteQueue {
+        guard !conversation.isReviewing else { return ByteQueue() }
         context.outbox.resumeReading(conversation.id)
-        guard !conversation.leftover.isEmpty else { return }
-        var bytes = conversation.leftover
-        conversation.leftover = ByteQueue()
-        var span = bytes.mutableSpan
-        received(conversation, &span, from: 0, at: now)
+        defer { conversation.leftover = ByteQueue() }
+        return conversation.leftover
     }
 
     private func process(
         _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, at now: Instant
-    ) {
+    ) -> Outcome {
         let limits = context.webSocketLimits
         while !conversation.isReviewing {
             let event = conversation.socket.next(&bytes, &position, limits, context.workspace)
             switch event {
             case .needMore:
-                return
+                return .taken
             case .text(let payload):
                 context.metrics.messagesIn += 1
                 switch conversation.role {
                 case .echo: conversation.socket.withPayload(payload, bytes) { send(.text, $0, to: conversation) }
                 case .worker(let worker):
                     conversation.socket.withPayload(payload, bytes) { hear($0, from: worker, conversation, at: now) }
+                    return .heard
                 }
             case .binary(let payload):
                 context.metrics.messagesIn += 1
@@ -98,6 +104,7 @@ final class WebSocketService {
                 close(conversation, .failed(error))
             }
         }
+        return .taken
     }
 
     // MARK: Workers

@@ -22,7 +22,8 @@ public enum JSONNumber {
         return double(valid: text)
     }
 
-    /// Appends the shortest text that reads back as `value`; `null` for infinities and NaN, for which JSON has no text.
+    /// Appends the shortest text that reads back as `value`, a whole number without a point; `null` for infinities and NaN, for which
+    /// JSON has no text.
     public static func append(_ value: Double, to writer: inout ByteWriter) {
         guard value.isFinite else {
             writer.append("null" as StaticString)
@@ -125,11 +126,8 @@ public enum JSONNumber {
         for _ in 0..<places { power *= 10 }
         if isNegative { writer.append(UInt8(ascii: "-")) }
         writer.append(decimal: scaled / power)
+        guard places > 0 else { return }
         writer.append(UInt8(ascii: "."))
-        guard places > 0 else {
-            writer.append(UInt8(ascii: "0"))
-            return
-        }
         var fraction = scaled % power
         for _ in 0..<places {
             power /= 10

@@ -1,0 +1,48 @@
+// Goal: pages of other sites neither open sockets nor post.
+import Base
+import TestSupport
+import Testing
+
+@testable import Gateway
+
+@Suite("Origin")
+struct OriginTests {
+    @Test("the own site and the listed ones may speak, nothing that only looks like them", arguments: [
+        ("http://h.test", "h.test", true), ("https://h.test", "h.test", true), ("https://H.TEST:81", "h.test:81", true),
+        ("https://app.example", "h.test", true), ("HTTPS://APP.example", "h.test", true),
+        ("https://app.example.evil", "h.test", false),
+        ("https://app.example:444", "h.test", false), ("http://app.example", "h.test", false),
+        ("https://evil.test", "h.test", false), ("null", "h.test", false), ("", "h.test", false), ("h.test", "h.test", false),
+        ("ftp://h.test", "h.test", false), ("http://h.test/", "h.test", false), ("http://h.test", "h.test:80", false),
+        ("http://", "", false),
+    ])
+    func table(_ origin: String, _ authority: String, _ isAllowed: Bool) {
+        let allowed = [SharedBytes("https://app.example")]
+        #expect(Origin.isAllowed(Array(origin.utf8).span, authority: Array(authority.utf8).span, allowed: allowed) == isAllowed)
+    }
+
+    @Test("§10.2: a page of another site opens no socket and posts nothing; it may read what is public", arguments: Chunking.all)
+    func conversation(_ chunking: Chunking) {
+        var settings = Settings(echoPath: SharedBytes("/echo"), origins: [SharedBytes("https://app.example")])
+        settings.limits.pingInterval = .seconds(3_600)
+        Stage.play(chunking, settings, """
+            a > POST /api/openai [Origin: https://evil.test] {"data":{}}
+            a < 403 {"error":"Origin not allowed"}
+            b > POST /api/openai [Origin: null] {"data":{}}
+            b < 403 {"error":"Origin not allowed"}
+            a > POST /api/openai [Origin: https://app.example] {"data":{}}
+            a < 503 {"error":"No worker available"}
+            a > POST /api/openai [Origin: http://signalbox.test] {"data":{}}
+            a < 503 {"error":"No worker available"}
+            a > POST /api/openai {"data":{}}
+            a < 503 {"error":"No worker available"}
+            a > GET /healthz [Origin: https://evil.test]
+            a < 200 [Access-Control-Allow-Origin: -] {"status":"ok"}
+            a > GET /ws [Origin: https://evil.test] [Upgrade: websocket] [Connection: Upgrade] [Sec-WebSocket-Version: 13] [Sec-We\
+            bSocket-Key: dGhlIHNhbXBsZSBub25jZQ==]
+            a < 403 {"error":"Origin not allowed"}
+            e upgrades /echo [Origin: https://app.example]
+            f upgrades /echo [Origin: https://signalbox.test]
+            """)
+    }
+}

@@ -1,0 +1,84 @@
+// Goal: every path, method and name goes where the table says, and nothing else goes anywhere.
+import Base
+import Clients
+import Domain
+import HTTP1
+import TestSupport
+import Testing
+
+@testable import Gateway
+
+@Suite("Routes")
+struct RoutesTests {
+    private static let uuid = "1e9651fd-6aa1-4b2c-9d5e-0123456789ab"
+    private static let get = "GET, HEAD, OPTIONS"
+    private static let post = "POST, OPTIONS"
+
+    private func route(_ method: String, _ target: String, echo: String? = "/echo") -> String {
+        let bytes = Array("\(method) \(target) HTTP/1.1\r\nHost: h\r\n\r\n".utf8)
+        var exchange = ServerExchange()
+        var head = RequestHead()
+        var position = 0
+        var scratch = ByteWriter()
+        do {
+            guard try exchange.next(bytes.span, &position, head: &head, limits: HTTPLimits()) == .head else { return "no head" }
+        } catch {
+            return "\(error)"
+        }
+        let found = Routes.find(head, bytes.span, echoPath: echo.map { SharedBytes($0) }, scratch: &scratch)
+        guard scratch.isEmpty else { return "the scratch was left behind" }
+        return switch found {
+        case .submit: "submit"
+        case .task(let id): "task \(id)"
+        case .cancel(let id): "cancel \(id)"
+        case .workerSocket: "worker"
+        case .echoSocket: "echo"
+        case .health: "health"
+        case .readiness: "readiness"
+        case .metrics: "metrics"
+        case .asset(let asset): "asset \(asset.path)"
+        case .options(let allow): "options \(allow)"
+        case .methodNotAllowed(let allow): "not allowed \(allow)"
+        case .notFound: "not found"
+        case .unknownTask: "unknown task"
+        }
+    }
+
+    @Test("every path has its route, its methods, and its answer to the others", arguments: [
+        ("/api/openai", "submit", post), ("/api/task/\(uuid)", "task \(uuid)", get), ("/api/task/any%20name", "task any name", get),
+        ("/api/task/\(uuid)/cancel", "cancel \(uuid)", post), ("/api/gpu/tasks/x/cancel", "cancel x", post),
+        ("/ws", "worker", get), ("/ws?group=a", "worker", get), ("/echo", "echo", get), ("/healthz", "health", get),
+        ("/readyz", "readiness", get), ("/metrics", "metrics", get),
+        ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get),
+    ])
+    func table(_ target: String, _ expected: String, _ allow: String) {
+        let own = allow == RoutesTests.get ? "GET" : "POST"
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "BREW"] {
+            let isAllowed = method == own || (method == "HEAD" && own == "GET")
+            #expect(route(method, target) == (isAllowed ? expected : "not allowed \(allow)"), "\(method) \(target)")
+        }
+        #expect(route("OPTIONS", target) == "options \(allow)")
+    }
+
+    @Test("what is nobody's path is not found", arguments: [
+        "/", "/api", "/api/openai/", "/api/openaix", "/api/task", "/api/task/", "/api/task/a/b", "/API/openai", "/ws/", "/healthz/x",
+        "/clients/", "/clients/examples/../examples/worker-node.js",
+    ])
+    func unknown(_ target: String) {
+        #expect(route("GET", target) == "not found")
+        #expect(route("GET", "/echo", echo: nil) == "not found")
+    }
+
+    @Test("a name that no task can have is an unknown task, not an unknown path", arguments: [
+        "%0a", "%01", String(repeating: "a", count: 201),
+    ])
+    func impossibleName(_ name: String) {
+        #expect(route("GET", "/api/task/\(name)") == "unknown task")
+        #expect(route("POST", "/api/task/\(name)/cancel") == "unknown task")
+    }
+
+    @Test("RFC 9110 §9.3.7: OPTIONS * asks about the whole server")
+    func wholeServer() {
+        #expect(route("OPTIONS", "*") == "options GET, HEAD, POST, OPTIONS")
+    }
+}
