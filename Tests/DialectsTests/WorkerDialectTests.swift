@@ -17,7 +17,8 @@ struct WorkerDialectTests {
         case .complete(let id, let result): "complete \(id) \(result)"
         case .failed(let id, let error): "failed \(id) \(error)"
         case .progress(let id, let report):
-            "progress \(id) \(report.percent.map { "\($0)" } ?? "-") \(report.message?.description ?? "-") \(report.step?.description ?? "-")"
+            "progress \(id) \(report.percent.map { "\($0)" } ?? "-") \(report.message?.description ?? "-") "
+                + (report.step?.description ?? "-")
         case .logs(let id): "logs \(id)"
         case .chunk(let id): "chunk \(id)"
         case .status: "status"

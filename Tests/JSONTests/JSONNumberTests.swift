@@ -90,7 +90,8 @@ struct JSONNumberTests {
             let text = Self.text(value)
             #expect(Self.double(text) == value)
             #expect(text.utf8.count <= value.description.utf8.count + 4, "\(text) for \(value)")
-            if round % 3 == 1 { #expect(text == value.description) }
+            let short = value.description.hasSuffix(".0") ? String(value.description.dropLast(2)) : value.description
+            if round % 3 == 1 { #expect(text == short) }
         }
     }
 
