@@ -53,7 +53,7 @@ let package = Package(
             resources: [.embedInCode("examples/worker-python.py"), .embedInCode("examples/worker-node.js")], swiftSettings: house),
 
         // 4: bytes to domain and back
-        floor("Dialects", ["Base", "Domain", "JSON"]),
+        floor("Dialects", ["Base", "Crypto", "Domain", "JSON"]),
 
         // 5: the machine: bytes, completions and time in; queued bytes and jobs out
         floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "WebSockets"]),
@@ -63,7 +63,8 @@ let package = Package(
 
         // 7: the program
         .executableTarget(
-            name: "signalbox", dependencies: ["Base", "Gateway", "Reactor", "WebSockets"], swiftSettings: house),
+            name: "signalbox", dependencies: ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "WebSockets"],
+            swiftSettings: house),
 
         // Benchmarks: the load generator, and the kernel's limit that it is held against
         .target(name: "LoadSupport", dependencies: ["Base"], path: "Benchmarks/LoadSupport", swiftSettings: house),
@@ -84,9 +85,10 @@ let package = Package(
         tests("HTTP1", ["Base", "HTTP1"]),
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
         tests("Domain", ["Base", "Domain"]),
-        tests("Dialects", ["Base", "Dialects", "Domain", "JSON"]),
+        tests("Dialects", ["Base", "Crypto", "Dialects", "Domain", "JSON"]),
         tests("Gateway", ["Base", "Clients", "Domain", "Gateway", "HTTP1", "WebSockets"]),
         tests("Reactor", ["Base", "CLinux", "Reactor"]),
+        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "signalbox"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),
     ]

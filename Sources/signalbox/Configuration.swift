@@ -81,6 +81,7 @@ struct Configuration {
             "signalbox \(version): one server in front of a fleet of GPU workers.",
             "",
             "  signalbox [serve] [OPTIONS]   serve clients and workers",
+            "  signalbox token ...           make a token; signalbox token --help tells how",
             "  signalbox version             print the version",
             "  signalbox --help              print this",
             "",

@@ -75,6 +75,10 @@ func main() -> Int32 {
     case "help", "--help", "-h":
         print(Configuration.help, to: STDOUT_FILENO)
         return 0
+    case "token":
+        let answer = token(arguments.dropFirst()) { name in unsafe getenv(name).map { unsafe String(cString: $0) } }
+        print(answer.text, to: answer.code == 0 ? STDOUT_FILENO : STDERR_FILENO)
+        return answer.code
     case "serve":
         if arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
             print(Configuration.help, to: STDOUT_FILENO)

@@ -29,10 +29,10 @@ enum Layering {
         Floor("WebSockets", ["Base", "Crypto", "CZlib"]),
         Floor("Domain", ["Base"]),
         Floor("Clients", ["Base"]),
-        Floor("Dialects", ["Base", "Domain", "JSON"]),
+        Floor("Dialects", ["Base", "Crypto", "Domain", "JSON"]),
         Floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "WebSockets"]),
         Floor("Reactor", ["Base", "CLinux"], system: ["Dispatch", "Glibc", "Synchronization"]),
-        Floor("signalbox", ["Base", "Gateway", "Reactor", "WebSockets"], system: ["Dispatch", "Glibc"]),
+        Floor("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "WebSockets"], system: ["Dispatch", "Glibc"]),
     ]
 
     /// Imports that one file has beyond its floor.

@@ -1,0 +1,91 @@
+// Principal: who speaks, as a surface has established it, and what the one may do. Knows no token: Dialects reads those, and a surface
+// that asks for none has `anonymous`. An answer of no is the same as for a task that does not exist; that is for the surface to keep.
+public import Base
+
+/// What a token's bearer is there for.
+public enum Role: Hashable, Sendable, CaseIterable {
+    case user
+    /// A program that reports the tasks of others.
+    case publisher
+    case worker
+    case admin
+}
+
+/// Who speaks.
+public struct Principal: Hashable, Sendable {
+    /// The user's id; nil for whoever speaks on an open surface.
+    public let user: SharedBytes?
+    public let role: Role
+    /// Tasks of others that this one may watch.
+    public let tasks: [TaskID]
+    /// From when on this one may do nothing any more, the clocks' leeway included; nil for never.
+    public let expiry: WallTime?
+
+    /// A user's id: as long as a task's.
+    public static let userBytesMax = TaskID.bytesMax
+    /// Tasks of others: a list is walked, and a token that names more has outgrown its purpose.
+    public static let tasksMax = 128
+
+    /// - Precondition: at most ``tasksMax`` tasks.
+    public init(user: SharedBytes, role: Role = .user, tasks: [TaskID] = [], expiry: WallTime? = nil) {
+        precondition(tasks.count <= Principal.tasksMax, "a list of \(tasks.count) tasks")
+        self.user = user
+        self.role = role
+        self.tasks = tasks
+        self.expiry = expiry
+    }
+
+    private init(role: Role) {
+        user = nil
+        self.role = role
+        tasks = []
+        expiry = nil
+    }
+
+    /// Whoever speaks on a surface that asks for no token: may do what the surface offers.
+    public static let anonymous = Principal(role: .user)
+
+    public var isAnonymous: Bool { user == nil }
+
+    /// Whether the one may administer: never anonymously.
+    public var isAdmin: Bool { !isAnonymous && role == .admin }
+
+    /// Whether the one has a token without an end, which an operator wants to know once.
+    public var neverExpires: Bool { !isAnonymous && expiry == nil }
+
+    public func hasExpired(at now: WallTime) -> Bool {
+        guard let expiry else { return false }
+        return now >= expiry
+    }
+
+    /// Whether the one may do what `owner` may do: watch a user's socket, cancel or remove a user's task.
+    ///
+    /// What has no owner was given over a surface that asks nobody who he is, and belongs to everybody.
+    public func mayActFor(_ owner: SharedBytes?) -> Bool {
+        guard let user, let owner else { return true }
+        return isAdmin || user == owner
+    }
+
+    /// Whether the one may watch a task: one that it may act for, or one that its token lists.
+    public func maySee(taskOwner owner: SharedBytes?, taskID: TaskID) -> Bool {
+        mayActFor(owner) || tasks.contains(taskID)
+    }
+
+    /// Whether the one may report tasks that run elsewhere.
+    public var mayPublish: Bool {
+        if isAnonymous { return true }
+        switch role {
+        case .publisher, .admin: return true
+        case .user, .worker: return false
+        }
+    }
+
+    /// Whether the one may take tasks and deliver their results.
+    public var mayWork: Bool {
+        if isAnonymous { return true }
+        switch role {
+        case .worker, .admin: return true
+        case .user, .publisher: return false
+        }
+    }
+}
