@@ -1,0 +1,31 @@
+// Format: the ways in which a publication can be written, as small numbers. What each looks like is the dialects' business; the hub only
+// keeps their listeners apart, so that each is written once however many listen.
+
+/// How a subscriber wants to be told.
+public enum Format: UInt8, Sendable, CaseIterable {
+    /// One socket a task.
+    case task
+    /// One socket a user.
+    case user
+    /// The hub socket, one message a frame.
+    case hub
+    /// The hub socket, several messages a frame.
+    case hubBatched
+    /// Server-sent events.
+    case events
+
+    @usableFromInline static let count = 5
+}
+
+/// Some of the formats.
+public struct FormatSet: OptionSet, Sendable {
+    public let rawValue: UInt8
+
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    @inlinable public init(_ format: Format) { rawValue = 1 << format.rawValue }
+
+    public static let all = FormatSet(rawValue: 1 << UInt8(Format.count) - 1)
+
+    @inlinable public func contains(_ format: Format) -> Bool { rawValue & 1 << format.rawValue != 0 }
+}

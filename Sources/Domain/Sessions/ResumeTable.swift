@@ -1,0 +1,99 @@
+// ResumeTable: the sessions whose sockets are gone, for as long as they may come back: who they were, and how far each was told of what it
+// listened to. A position is all that is kept; what was missed comes out of the history. Given back once, and only to the same user.
+//
+// Cost: parking and resuming are a table operation and a step in a chain; a session is about 220 bytes, and 48 for each position.
+public import Base
+
+/// How far a watcher is in one task's stream.
+public struct StreamPosition: Sendable, Equatable {
+    public let task: TaskID
+    /// Which stream of that name; 0 where there was none yet.
+    public let epoch: UInt64
+    /// The last number that was sent; 0 for nothing.
+    public let sequence: UInt64
+
+    public init(task: TaskID, epoch: UInt64, sequence: UInt64) {
+        self.task = task
+        self.epoch = epoch
+        self.sequence = sequence
+    }
+}
+
+/// A session without a socket.
+public struct ParkedSession: Sendable {
+    public let id: ClientID
+    public let user: SharedBytes
+    public let project: SharedBytes?
+    /// What it listened to.
+    public let positions: [StreamPosition]
+    public let expiry: Instant
+
+    /// Bytes that keeping it costs: itself, its place in the tables, its names, its positions.
+    var byteCount: Int {
+        ParkedSession.ownBytes + user.count + (project?.count ?? 0) + positions.count * MemoryLayout<StreamPosition>.stride
+    }
+
+    static let ownBytes = 256
+}
+
+/// All sessions that may come back.
+public struct ResumeTable {
+    private var slots: [ClientID: Int] = [:]
+    /// In the order of their expiry: each waits equally long.
+    private var parked = Chain<ParkedSession>()
+    public private(set) var bytes = 0
+    /// Sessions dropped before their time because there were too many.
+    public private(set) var shed = 0
+
+    /// How long a session waits.
+    public let waitMax: TimeSpan
+    public let sessionsMax: Int
+    public let bytesMax: Int
+
+    public init(waitMax: TimeSpan, sessionsMax: Int, bytesMax: Int) {
+        self.waitMax = waitMax
+        self.sessionsMax = sessionsMax
+        self.bytesMax = bytesMax
+    }
+
+    public var count: Int { slots.count }
+
+    /// When the next session is given up.
+    public var nextExpiry: Instant? { parked[parked.first]?.expiry }
+
+    /// Keeps a session whose socket is gone; the oldest give way where there are too many.
+    ///
+    /// - Precondition: `now` is not before an earlier call's.
+    public mutating func park(_ session: Session, _ positions: [StreamPosition], at now: Instant) {
+        expire(at: now)
+        drop(session.id)
+        let entry = ParkedSession(
+            id: session.id, user: session.user, project: session.project, positions: positions, expiry: now + waitMax)
+        slots[entry.id] = parked.append(entry)
+        bytes += entry.byteCount
+        while count > sessionsMax || bytes > bytesMax, let oldest = parked[parked.first] {
+            drop(oldest.id)
+            shed += 1
+        }
+    }
+
+    /// Gives a session back to the user it belongs to; it is in the table no more. Whether a session is unknown, too old or somebody
+    /// else's, nobody is told.
+    public mutating func take(_ id: ClientID, for user: SharedBytes, at now: Instant) -> ParkedSession? {
+        expire(at: now)
+        guard let slot = slots[id], let entry = parked[slot], entry.user == user else { return nil }
+        drop(id)
+        return entry
+    }
+
+    /// Gives up the sessions whose time is up.
+    public mutating func expire(at now: Instant) {
+        while let oldest = parked[parked.first], oldest.expiry <= now { drop(oldest.id) }
+    }
+
+    private mutating func drop(_ id: ClientID) {
+        guard let slot = slots.removeValue(forKey: id), let entry = parked.remove(slot) else { return }
+        bytes -= entry.byteCount
+        if slots.isEmpty { slots = [:] }
+    }
+}
