@@ -86,8 +86,21 @@ public struct Limits: Sendable {
     public var modelsMax = 64
     /// A worker's words about a step of its task: kept with the task.
     public var progressTextBytesMax = 4 << 10
+    /// Lines that one message adds to a task's log: they are kept with the task for a while.
+    public var logBytesMax = 64 << 10
     /// The name of a group or a model.
     public var nameBytesMax = 200
+
+    // MARK: Watchers
+
+    /// Topics that one watcher may listen on.
+    public var subscriptionsMax = 128
+    /// A watcher that says nothing for so long is closed, as document G says.
+    public var watcherIdleTimeout = TimeSpan.seconds(30 * 60)
+    /// Events of one task that are remembered for watchers who come back.
+    public var historyLengthMax = 100
+    /// Bytes that the histories of all tasks may hold together before the oldest give way.
+    public var historyBytesMax = 256 << 20
 
     // MARK: The end
 

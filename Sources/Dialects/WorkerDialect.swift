@@ -9,13 +9,13 @@ public import JSON
 /// What a worker says.
 public enum WorkerMessage: Sendable {
     case ready(concurrency: Int?, models: [SharedBytes]?)
-    /// The result as the worker sent it.
-    case complete(TaskID, result: SharedBytes)
+    /// The result and the cost as the worker sent them; its own time for the task, where it told it.
+    case complete(TaskID, TaskEvent.Completion)
     /// The worker's words as it sent them.
-    case failed(TaskID, error: SharedBytes)
-    case progress(TaskID, ProgressReport)
-    case logs(TaskID)
-    case chunk(TaskID)
+    case failed(TaskID, TaskEvent.Fault)
+    case progress(TaskID, TaskEvent.Progress)
+    case logs(TaskID, TaskEvent.Log)
+    case chunk(TaskID, SharedBytes)
     /// Its own state: GPUs, memory, load.
     case status
     case drain
@@ -32,17 +32,23 @@ public enum WorkerDialect {
         guard let type = members.node("type", in: text) else { throw .missing(member: "type") }
         guard index.kind(of: type) == .string else { throw .wrongType(member: "type", expected: "a text") }
         if index.equals(type, "task_complete", in: text) {
-            let result = members.node("result", in: text).map { SharedBytes(copying: text.extracting(index.range(of: $0))) }
-            return .complete(try taskID(members, text, &scratch), result: result ?? null)
+            return .complete(
+                try taskID(members, text, &scratch),
+                TaskEvent.Completion(
+                    result: raw("result", members, text) ?? null, executionTime: duration(members, text),
+                    cost: raw("cost_info", members, text)))
         }
         if index.equals(type, "task_progress", in: text) {
             return .progress(try taskID(members, text, &scratch), try report(members, text, limits, &scratch))
         }
-        if index.equals(type, "task_chunk", in: text) { return .chunk(try taskID(members, text, &scratch)) }
-        if index.equals(type, "task_logs", in: text) { return .logs(try taskID(members, text, &scratch)) }
+        if index.equals(type, "task_chunk", in: text) {
+            return .chunk(try taskID(members, text, &scratch), raw("chunk", members, text) ?? null)
+        }
+        if index.equals(type, "task_logs", in: text) {
+            return .logs(try taskID(members, text, &scratch), try log(members, text, limits, &scratch))
+        }
         if index.equals(type, "task_error", in: text) {
-            let words = members.node("error", in: text).map { SharedBytes(copying: text.extracting(index.range(of: $0))) }
-            return .failed(try taskID(members, text, &scratch), error: words ?? unsaid)
+            return .failed(try taskID(members, text, &scratch), fault(members, text, limits, &scratch))
         }
         if index.equals(type, "ready", in: text) { return try ready(members, text, limits, &scratch) }
         if index.equals(type, "ping", in: text) { return .ping }
@@ -72,14 +78,64 @@ public enum WorkerDialect {
         return id
     }
 
+    /// A value as it stands in the text, in a block of its own.
+    private static func raw(_ name: StaticString, _ members: Members, _ text: Span<UInt8>) -> SharedBytes? {
+        members.node(name, in: text).map { SharedBytes(copying: text.extracting(members.index.range(of: $0))) }
+    }
+
+    /// The worker's own figure, in milliseconds. One that is no number is passed over: a result is not lost for what stands beside it.
+    private static func duration(_ members: Members, _ text: Span<UInt8>) -> TimeSpan? {
+        guard let milliseconds = members.index.double("duration", of: members.object, in: text) else { return nil }
+        return .microseconds(Int64(min(max(milliseconds, 0), 1e12) * 1_000))
+    }
+
+    /// A word of a failure, or its number; anything else, or one that is too long, is passed over, for the same reason.
+    private static func word(
+        _ name: StaticString, _ members: Members, _ text: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
+    ) -> SharedBytes? {
+        guard let node = members.node(name, in: text) else { return nil }
+        if members.index.kind(of: node) == .number { return SharedBytes(copying: text.extracting(members.index.range(of: node))) }
+        return try? members.text(node, name, bytesMax: limits.nameBytesMax, in: text, &scratch)
+    }
+
+    private static func log(
+        _ members: Members, _ text: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
+    ) throws(RequestProblem) -> TaskEvent.Log {
+        guard let logs = try members.text("logs", bytesMax: limits.logBytesMax, in: text, &scratch) else { throw .missing(member: "logs") }
+        return TaskEvent.Log(
+            logs: logs, level: try members.text("level", bytesMax: limits.nameBytesMax, in: text, &scratch),
+            source: try members.text("source", bytesMax: limits.nameBytesMax, in: text, &scratch))
+    }
+
+    private static func fault(
+        _ members: Members, _ text: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
+    ) -> TaskEvent.Fault {
+        TaskEvent.Fault(
+            error: .raw(raw("error", members, text) ?? unsaid),
+            code: word("error_code", members, text, limits, &scratch),
+            type: word("error_type", members, text, limits, &scratch),
+            details: raw("error_details", members, text), executionTime: duration(members, text), cost: raw("cost_info", members, text))
+    }
+
     private static func report(
         _ members: Members, _ text: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
-    ) throws(RequestProblem) -> ProgressReport {
+    ) throws(RequestProblem) -> TaskEvent.Progress {
         let percent = try members.number("progress", in: text)
-        return ProgressReport(
-            percent: percent.map { min(max($0, 0), 100) },
+        return TaskEvent.Progress(
+            reported: percent.map { min(max($0, 0), 100) },
             message: try members.text("message", bytesMax: limits.progressTextBytesMax, in: text, &scratch),
-            step: try members.text("step", bytesMax: limits.progressTextBytesMax, in: text, &scratch))
+            step: try members.text("step", bytesMax: limits.progressTextBytesMax, in: text, &scratch),
+            stepInfo: raw("step_info", members, text),
+            currentStep: try members.text("current_step", bytesMax: limits.progressTextBytesMax, in: text, &scratch),
+            totalSteps: try count("total_steps", members, text), completedSteps: try count("completed_steps", members, text))
+    }
+
+    private static func count(_ name: StaticString, _ members: Members, _ text: Span<UInt8>) throws(RequestProblem) -> Int? {
+        guard let number = try members.number(name, in: text) else { return nil }
+        guard number >= 0, number <= 1e9, number == number.rounded() else {
+            throw .outOfRange(member: name, expected: "a whole number from 0 to 1000000000")
+        }
+        return Int(number)
     }
 
     private static func ready(

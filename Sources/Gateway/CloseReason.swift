@@ -9,6 +9,12 @@ enum CloseReason {
     case silent
     /// More waits for the connection than it may leave waiting; it may come back.
     case slowConsumer
+    /// The task is not there, or not for this watcher: document G's 4004.
+    case unknownTask
+    /// The token is missing, wrong, or over: 4003 of documents G and N.
+    case unauthenticated
+    /// The watcher said nothing for too long: document G's 4000.
+    case idle
     /// The peer broke the protocol.
     case failed(FrameError)
 
@@ -17,6 +23,9 @@ enum CloseReason {
         case .goingAway: .goingAway
         case .silent: .policyViolation
         case .slowConsumer: .tryAgainLater
+        case .unknownTask: CloseCode(rawValue: 4004)
+        case .unauthenticated: CloseCode(rawValue: 4003)
+        case .idle: CloseCode(rawValue: 4000)
         case .failed(let error): error.closeCode
         }
     }
@@ -27,6 +36,9 @@ enum CloseReason {
         case .goingAway: "server is shutting down"
         case .silent: "no answer to pings"
         case .slowConsumer: "messages are read too slowly"
+        case .unknownTask: "task not found or access denied"
+        case .unauthenticated: "authentication failed"
+        case .idle: "no message for too long"
         case .failed(let error): error.reason
         }
     }

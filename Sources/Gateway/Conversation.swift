@@ -61,6 +61,7 @@ final class WebSocketConversation {
     enum Role {
         case echo
         case worker(Worker)
+        case taskWatcher(TaskWatcher)
     }
 
     let id: ConnectionID

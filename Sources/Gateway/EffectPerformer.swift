@@ -6,13 +6,15 @@ internal import Domain
 final class EffectPerformer {
     private let context: Context
     private let http: HTTPService
-    private let webSockets: WebSocketService
+    private let sender: WebSocketSender
+    private let fanout: Fanout
     private var effects: [Effect] = []
 
-    init(_ context: Context, http: HTTPService, webSockets: WebSocketService) {
+    init(_ context: Context, http: HTTPService, sender: WebSocketSender) {
         self.context = context
         self.http = http
-        self.webSockets = webSockets
+        self.sender = sender
+        fanout = Fanout(context, sender: sender)
     }
 
     /// Performs everything that was asked for since the last call.
@@ -47,6 +49,8 @@ final class EffectPerformer {
                 WorkerDialect.writeDrain(to: &writer)
                 return nil
             }
+        case .publish(let publication):
+            fanout.deliver(publication)
         case .answer(let exchange, let task):
             guard case .http(let conversation) = context.conversation(exchange.connection) else { return }
             http.taskEnded(conversation, number: exchange.number, task, at: now)
@@ -55,6 +59,6 @@ final class EffectPerformer {
 
     private func tell(_ worker: Worker, _ body: (inout ByteWriter) -> Splice?) {
         guard case .webSocket(let conversation) = context.conversation(worker.connection) else { return }
-        webSockets.tell(conversation, body)
+        sender.tell(conversation, body)
     }
 }

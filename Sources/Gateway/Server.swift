@@ -19,6 +19,7 @@ public final class Server {
     let context: Context
     private let http: HTTPService
     private let webSockets: WebSocketService
+    private let sender: WebSocketSender
     private let performer: EffectPerformer
     private var phase = Phase.serving
     private var due: [ConnectionID] = []
@@ -27,10 +28,10 @@ public final class Server {
     /// - Parameter outbox: what the reactor drains.
     public init(settings: Settings, outbox: Outbox, log: Log, random: Randomness) {
         context = Context(settings: settings, outbox: outbox, log: log, random: random)
-        let workers = WorkerService(context)
         http = HTTPService(context)
-        webSockets = WebSocketService(context, workers: workers)
-        performer = EffectPerformer(context, http: http, webSockets: webSockets)
+        sender = WebSocketSender(context)
+        webSockets = WebSocketService(context, sender: sender)
+        performer = EffectPerformer(context, http: http, sender: sender)
     }
 
     /// Tells what the wall's clock shows; to be called before anything else and then at least once a second.
@@ -117,7 +118,7 @@ public final class Server {
             webSockets.reviewed(conversation, message, at: now)
         case (.lane(let id, let number), .frame(let frame)):
             guard case .webSocket(let conversation) = context.conversation(id) else { return }
-            webSockets.compressed(conversation, number: number, frame)
+            sender.compressed(conversation, number: number, frame)
         case (.request, _), (.message, _), (.lane, _):
             preconditionFailure("a completion's result is not of its ticket's kind")
         }
@@ -229,7 +230,7 @@ public final class Server {
             for conversation in context.allConversations {
                 switch conversation {
                 case .http(let conversation): http.end(conversation, at: now)
-                case .webSocket(let conversation): webSockets.close(conversation, .goingAway)
+                case .webSocket(let conversation): sender.close(conversation, .goingAway)
                 }
             }
             settle(at: now)

@@ -1,5 +1,5 @@
-// WebSocketService: messages in, messages out, on every WebSocket whatever its role. Drives the connection's machine, answers pings and
-// closing handshakes, compresses where that was agreed, keeps order where the worker pool helps. What a message means is its role's.
+// WebSocketService: messages in, on every WebSocket whatever its role. Drives the connection's machine, answers pings and closing
+// handshakes, lets the pool read what is large. What a message means is its role's; what goes out is WebSocketSender's.
 //
 // Cost: an echo of a whole frame is its copy into the turn's arena; nothing is allocated. Unmasking and that copy dominate.
 internal import Base
@@ -16,15 +16,16 @@ final class WebSocketService {
     }
 
     private let context: Context
+    private let sender: WebSocketSender
     private let workers: WorkerService
+    private let taskWatchers: TaskWatchService
 
-    init(_ context: Context, workers: WorkerService) {
+    init(_ context: Context, sender: WebSocketSender) {
         self.context = context
-        self.workers = workers
+        self.sender = sender
+        workers = WorkerService(context)
+        taskWatchers = TaskWatchService(context, sender: sender)
     }
-
-    /// Private answers above this size get a block of their own instead of growing the turn's arena.
-    private static let arenaBytesMax = 256 << 10
 
     // MARK: Bytes
 
@@ -34,10 +35,10 @@ final class WebSocketService {
         case .worker(let worker):
             // A worker may be busy sending a result while a task waits for it: it is read all the same.
             context.outbox.setAnswersItself(conversation.id, false)
-            context.text.removeAll()
-            WorkerDialect.writeConnected(worker.id, to: &context.text)
-            context.text.withSpan { send(.text, $0, to: conversation) }
+            sender.tell(conversation) { WorkerDialect.writeConnected(worker.id, to: &$0) }
             context.log.info("worker connected", ("worker", worker.id), ("group", worker.group.name), ("peer", conversation.peer))
+        case .taskWatcher(let watcher):
+            taskWatchers.opened(conversation, watcher, at: now)
         }
         conversation.timer = context.arm(conversation.id, at: now + context.limits.pingInterval)
     }
@@ -75,16 +76,19 @@ final class WebSocketService {
             case .text(let payload):
                 context.metrics.messagesIn += 1
                 switch conversation.role {
-                case .echo: conversation.socket.withPayload(payload, bytes) { send(.text, $0, to: conversation) }
+                case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.text, $0, to: conversation) }
                 case .worker(let worker):
                     conversation.socket.withPayload(payload, bytes) { hear($0, from: worker, conversation, at: now) }
                     return .heard
+                case .taskWatcher(let watcher):
+                    conversation.socket.withPayload(payload, bytes) { taskWatchers.hear($0, from: watcher, conversation, at: now) }
                 }
             case .binary(let payload):
                 context.metrics.messagesIn += 1
                 switch conversation.role {
-                case .echo: conversation.socket.withPayload(payload, bytes) { send(.binary, $0, to: conversation) }
-                case .worker: tell(conversation) { WorkerDialect.writeProblem("Text messages are expected", to: &$0) }
+                case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.binary, $0, to: conversation) }
+                case .worker: sender.tell(conversation) { WorkerDialect.writeProblem("Text messages are expected", to: &$0) }
+                case .taskWatcher: taskWatchers.refuse(conversation, "Text messages are expected", at: now)
                 }
             case .ping(let payload):
                 // §5.5.2: asked for until the close frame; nothing follows ours.
@@ -92,16 +96,16 @@ final class WebSocketService {
                 conversation.socket.withPayload(payload, bytes) { ping in
                     context.outbox.write(to: conversation.id) { FrameWriter.appendPong(ping, to: &$0) }
                 }
-                limitQueue(of: conversation)
+                sender.limitQueue(of: conversation)
             case .pong:
                 break
             case .close(let code, _):
                 // §5.5.1: the answer echoes the code.
                 guard conversation.socket.startClose() else { break }
-                endFrames(of: conversation) { FrameWriter.appendClose(code, reason: Span(), to: &$0) }
+                sender.endFrames(of: conversation) { FrameWriter.appendClose(code, reason: Span(), to: &$0) }
             case .failed(let error):
                 context.metrics.webSocketsFailed += 1
-                close(conversation, .failed(error))
+                sender.close(conversation, .failed(error))
             }
         }
         return .taken
@@ -125,7 +129,7 @@ final class WebSocketService {
         conversation.isReviewing = false
         switch message {
         case .success(let message): answer(conversation, workers.act(upon: message, from: worker, at: context.moment(now)))
-        case .failure(let problem): tell(conversation) { WorkerDialect.write(problem, to: &$0) }
+        case .failure(let problem): sender.tell(conversation) { WorkerDialect.write(problem, to: &$0) }
         }
         context.resumable.append(conversation.id)
     }
@@ -133,129 +137,13 @@ final class WebSocketService {
     private func answer(_ conversation: WebSocketConversation, _ reply: WorkerService.Reply) {
         switch reply {
         case .none: break
-        case .pong: tell(conversation) { WorkerDialect.writePong(to: &$0) }
-        case .problem(let problem): tell(conversation) { WorkerDialect.write(problem, to: &$0) }
-        case .refusal(let refusal, let id): tell(conversation) { WorkerDialect.write(refusal, of: id, to: &$0) }
+        case .pong: sender.tell(conversation) { WorkerDialect.writePong(to: &$0) }
+        case .problem(let problem): sender.tell(conversation) { WorkerDialect.write(problem, to: &$0) }
+        case .refusal(let refusal, let id): sender.tell(conversation) { WorkerDialect.write(refusal, of: id, to: &$0) }
         }
-    }
-
-    /// Sends a text that `body` writes.
-    func tell(_ conversation: WebSocketConversation, _ body: (inout ByteWriter) -> Splice?) {
-        context.text.removeAll()
-        let splice = body(&context.text)
-        context.text.withSpan { send(.text, $0, splice, to: conversation) }
-    }
-
-    func tell(_ conversation: WebSocketConversation, _ body: (inout ByteWriter) -> Void) {
-        context.text.removeAll()
-        body(&context.text)
-        context.text.withSpan { send(.text, $0, to: conversation) }
-    }
-
-    // MARK: Messages out
-
-    /// Sends a message behind everything that was sent before.
-    func send(_ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice? = nil, to conversation: WebSocketConversation) {
-        guard conversation.socket.closing == .open else { return }
-        context.metrics.messagesOut += 1
-        let length = text.count + (splice?.value.count ?? 0)
-        if let deflate = conversation.socket.deflateParameters {
-            sendCompressed(kind, text, splice, length, deflate, to: conversation)
-        } else if conversation.lane == nil {
-            sendPlain(kind, text, splice, length, to: conversation)
-        }
-        limitQueue(of: conversation)
-    }
-
-    private func sendPlain(
-        _ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice?, _ length: Int, to conversation: WebSocketConversation
-    ) {
-        guard let splice else {
-            guard length <= WebSocketService.arenaBytesMax else {
-                context.outbox.write(to: conversation.id) { FrameWriter.appendHeader(kind.opcode, length: length, to: &$0) }
-                return context.outbox.append(SharedBytes(copying: text), to: conversation.id)
-            }
-            return context.outbox.write(to: conversation.id) { FrameWriter.append(kind, text, to: &$0) }
-        }
-        context.outbox.write(to: conversation.id) { FrameWriter.appendHeader(kind.opcode, length: length, to: &$0) }
-        context.outbox.write(text, splice, to: conversation.id, spliceBytesMin: context.limits.spliceBytesMin)
-    }
-
-    /// Compresses here what is small, and lets the pool compress what is not; a lane keeps the order.
-    private func sendCompressed(
-        _ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice?, _ length: Int, _ deflate: DeflateParameters,
-        to conversation: WebSocketConversation
-    ) {
-        context.scratch.removeAll()
-        guard let splice else { return sendCompressed(kind, text, deflate, to: conversation) }
-        context.scratch.append(text.extracting(0..<splice.offset))
-        context.scratch.append(splice.value)
-        context.scratch.append(text.extracting(splice.offset..<text.count))
-        context.scratch.withSpan { sendCompressed(kind, $0, deflate, to: conversation) }
-        context.scratch.removeAll(retaining: WebSocketService.arenaBytesMax)
-    }
-
-    private func sendCompressed(
-        _ kind: MessageKind, _ text: Span<UInt8>, _ deflate: DeflateParameters, to conversation: WebSocketConversation
-    ) {
-        if text.count > context.limits.inlineWorkBytes {
-            var lane = conversation.lane ?? Lane()
-            let number = lane.reserve(bytes: text.count)
-            conversation.lane = lane
-            context.jobs.append(Job(
-                ticket: .lane(conversation.id, number: number), work: .compress(kind, SharedBytes(copying: text), deflate)))
-            // The pool's compressor knows nothing of earlier messages, and ours must know nothing of this one.
-            conversation.socket.resetDeflateContext()
-        } else if conversation.lane != nil {
-            var frame = ByteWriter(capacity: text.count + FrameWriter.headerBytesMax)
-            conversation.socket.append(kind, text, context.workspace, to: &frame)
-            conversation.lane?.append(.frame(frame.seal()))
-        } else {
-            context.outbox.write(to: conversation.id) { conversation.socket.append(kind, text, context.workspace, to: &$0) }
-        }
-    }
-
-    /// The pool has compressed a message.
-    func compressed(_ conversation: WebSocketConversation, number: UInt32, _ frame: SharedBytes) {
-        guard let leaving = conversation.lane?.fill(number, with: frame) else { return }
-        for departure in leaving {
-            switch departure {
-            case .frame(let frame): context.outbox.append(frame, to: conversation.id)
-            case .end: context.outbox.closeAfterFlush(conversation.id)
-            }
-        }
-        if conversation.lane?.isEmpty == true { conversation.lane = nil }
-        limitQueue(of: conversation)
-    }
-
-    /// A connection that reads too slowly ends; it may come back.
-    private func limitQueue(of conversation: WebSocketConversation) {
-        let queued = context.outbox.queuedBytes(conversation.id) + (conversation.lane?.byteCount ?? 0)
-        guard queued > context.limits.queuedBytesMax, conversation.socket.closing == .open else { return }
-        context.metrics.slowConsumers += 1
-        close(conversation, .slowConsumer)
     }
 
     // MARK: The end
-
-    /// Sends a close frame behind everything sent so far, and ends the connection behind it.
-    func close(_ conversation: WebSocketConversation, _ reason: CloseReason) {
-        // One that is closing ends behind its close frame, which may still wait in its lane.
-        guard conversation.socket.startClose() else { return }
-        context.log.debug("socket closed", ("connection", conversation.id), ("reason", reason.words))
-        endFrames(of: conversation) { FrameWriter.appendClose(reason.code, reason: reason.words, to: &$0) }
-    }
-
-    private func endFrames(of conversation: WebSocketConversation, _ closeFrame: (inout ByteWriter) -> Void) {
-        guard conversation.lane != nil else {
-            context.outbox.write(to: conversation.id, closeFrame)
-            return context.outbox.closeAfterFlush(conversation.id)
-        }
-        var frame = ByteWriter()
-        closeFrame(&frame)
-        conversation.lane?.append(.frame(frame.seal()))
-        conversation.lane?.append(.end)
-    }
 
     func closed(_ conversation: WebSocketConversation, at now: Instant) {
         context.disarm(conversation.timer)
@@ -264,6 +152,8 @@ final class WebSocketService {
         case .worker(let worker):
             context.broker.workerGone(worker, at: context.moment(now))
             context.log.info("worker gone", ("worker", worker.id), ("group", worker.group.name))
+        case .taskWatcher(let watcher):
+            taskWatchers.closed(watcher)
         }
     }
 
@@ -271,12 +161,13 @@ final class WebSocketService {
 
     /// A silent connection is pinged, and closed when it stays silent.
     func timerDue(_ conversation: WebSocketConversation, at now: Instant) {
+        if case .taskWatcher(let watcher) = conversation.role { taskWatchers.tick(conversation, watcher, at: now) }
         let silence = now - conversation.lastReceived
         let interval = context.limits.pingInterval
         if silence >= interval + interval {
             conversation.timer = nil
             context.metrics.silentSockets += 1
-            return close(conversation, .silent)
+            return sender.close(conversation, .silent)
         }
         guard silence >= interval else {
             conversation.timer = context.arm(conversation.id, at: conversation.lastReceived + interval)

@@ -47,16 +47,16 @@ final class WorkerService {
         case .status:
             context.metrics.workerStatuses += 1
             return .none
-        case .complete(let id, let result):
-            return reply(id) { () throws(ReportRefusal) in try broker.complete(id, by: worker, result: result, at: now) }
-        case .failed(let id, let error):
-            return reply(id) { () throws(ReportRefusal) in try broker.fail(id, by: worker, error: error, at: now) }
+        case .complete(let id, let completion):
+            return reply(id) { () throws(ReportRefusal) in try broker.complete(id, by: worker, completion, at: now) }
+        case .failed(let id, let fault):
+            return reply(id) { () throws(ReportRefusal) in try broker.fail(id, by: worker, fault, at: now) }
         case .progress(let id, let report):
             return reply(id) { () throws(ReportRefusal) in try broker.progress(id, by: worker, report, at: now) }
-        case .logs(let id):
-            return reply(id) { () throws(ReportRefusal) in try broker.logged(id, by: worker, at: now) }
-        case .chunk(let id):
-            return reply(id) { () throws(ReportRefusal) in try broker.chunk(id, by: worker, at: now) }
+        case .logs(let id, let log):
+            return reply(id) { () throws(ReportRefusal) in try broker.logged(id, by: worker, log, at: now) }
+        case .chunk(let id, let piece):
+            return reply(id) { () throws(ReportRefusal) in try broker.chunk(id, by: worker, piece, at: now) }
         }
     }
 

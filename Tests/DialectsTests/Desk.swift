@@ -83,11 +83,11 @@ final class Desk {
     }
 
     func complete(_ task: TaskRecord, _ result: String) throws {
-        try broker.complete(task.id, by: worker, result: SharedBytes(result), at: now)
+        try broker.complete(task.id, by: worker, TaskEvent.Completion(result: SharedBytes(result)), at: now)
     }
 
     func fail(_ task: TaskRecord, _ words: String) throws {
-        try broker.fail(task.id, by: worker, error: SharedBytes(words), at: now)
+        try broker.fail(task.id, by: worker, TaskEvent.Fault(error: .raw(SharedBytes(words))), at: now)
     }
 
     func cancel(_ task: TaskRecord) { _ = broker.cancel(task.id, at: now) }

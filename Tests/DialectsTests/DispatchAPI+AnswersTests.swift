@@ -63,12 +63,12 @@ struct DispatchAPIAnswersTests {
     func progress() throws {
         let desk = Desk()
         let running = try desk.submit()
-        let report = ProgressReport(percent: 50, message: SharedBytes("half \"done\"\n"), step: SharedBytes("encode"))
+        let report = TaskEvent.Progress(reported: 50, message: SharedBytes("half \"done\"\n"), step: SharedBytes("encode"))
         try desk.broker.progress(running.id, by: desk.worker, report, at: desk.now)
         let start = #"{"taskId":"\#(running.id)","status":"executing","workerId":"\#(desk.worker.id)","startedAt":1700000000000,"#
         #expect(try task(desk, running) == start + #""progress":60,"step":"encode","message":"half \"done\"\n"}"#)
-        try desk.broker.progress(running.id, by: desk.worker, ProgressReport(percent: 51), at: desk.now)
-        #expect(try task(desk, running) == start + #""progress":60.4}"#)
+        try desk.broker.progress(running.id, by: desk.worker, TaskEvent.Progress(reported: 51), at: desk.now)
+        #expect(try task(desk, running) == start + #""progress":60.4,"step":"encode","message":"half \"done\"\n"}"#)
     }
 
     @Test(
@@ -123,7 +123,7 @@ struct DispatchAPIAnswersTests {
     func requeued() throws {
         let desk = Desk()
         let again = try desk.submit(#"{"data":{},"retries":1}"#)
-        try desk.broker.progress(again.id, by: desk.worker, ProgressReport(percent: 50), at: desk.now)
+        try desk.broker.progress(again.id, by: desk.worker, TaskEvent.Progress(reported: 50), at: desk.now)
         desk.gone()
         #expect(try task(desk, again) == #"{"taskId":"\#(again.id)","status":"queued","enqueuedAt":1700000000000,"position":1}"#)
     }

@@ -14,13 +14,13 @@ struct WorkerDialectTests {
         switch try readMessage(text, limits) {
         case .ready(let concurrency, let models):
             "ready \(concurrency.map(String.init) ?? "-") \(models.map { $0.map(\.description).joined(separator: "|") } ?? "-")"
-        case .complete(let id, let result): "complete \(id) \(result)"
-        case .failed(let id, let error): "failed \(id) \(error)"
+        case .complete(let id, let completion): "complete \(id) \(completion.result)"
+        case .failed(let id, let fault): "failed \(id) \(fault.error.bytes)"
         case .progress(let id, let report):
-            "progress \(id) \(report.percent.map { "\($0)" } ?? "-") \(report.message?.description ?? "-") "
+            "progress \(id) \(report.reported.map { "\($0)" } ?? "-") \(report.message?.description ?? "-") "
                 + (report.step?.description ?? "-")
-        case .logs(let id): "logs \(id)"
-        case .chunk(let id): "chunk \(id)"
+        case .logs(let id, let log): "logs \(id) \(log.logs)"
+        case .chunk(let id, let piece): "chunk \(id) \(piece)"
         case .status: "status"
         case .drain: "drain"
         case .ping: "ping"
@@ -51,8 +51,8 @@ struct WorkerDialectTests {
                 #"{"type":"task_progress","taskId":"t","progress":12.5,"message":"a\nb","step":"s","step_info":{}}"#,
                 "progress t 12.5 a\nb s"
             ),
-            (#"{"type":"task_logs","taskId":"t","logs":["x"],"level":"INFO","source":"gpu"}"#, "logs t"),
-            (#"{"type":"task_chunk","taskId":"t","chunk":{"x":1}}"#, "chunk t"),
+            (#"{"type":"task_logs","taskId":"t","logs":"x\ny","level":"INFO","source":"gpu"}"#, "logs t x\ny"),
+            (#"{"type":"task_chunk","taskId":"t","chunk":{"x": 1.0}}"#, #"chunk t {"x": 1.0}"#),
             (#"{"type":"worker_status","gpus":[{}]}"#, "status"),
             (#"{"type":"drain"}"#, "drain"),
             (#"{"type":"ping"}"#, "ping"),
@@ -77,6 +77,12 @@ struct WorkerDialectTests {
             (#"{"type":"task_error","taskId":null}"#, "Invalid request: taskId required"),
             (#"{"type":"task_progress","progress":5}"#, "Invalid request: taskId required"),
             (#"{"type":"task_logs"}"#, "Invalid request: taskId required"),
+            (#"{"type":"task_logs","taskId":"t"}"#, "Invalid request: logs required"),
+            (#"{"type":"task_logs","taskId":"t","logs":["x"]}"#, "Invalid request: logs must be a text"),
+            (
+                #"{"type":"task_progress","taskId":"t","total_steps":1.5}"#,
+                "Invalid request: total_steps must be a whole number from 0 to 1000000000"
+            ),
             (#"{"type":"task_chunk"}"#, "Invalid request: taskId required"),
             (#"{"type":"task_complete","taskId":5}"#, "Invalid request: taskId must be a text"),
             (#"{"type":"task_complete","taskId":""}"#, "Invalid request: taskId must be 1 to 200 bytes of printable text"),
@@ -115,13 +121,13 @@ struct WorkerDialectTests {
             }
             #expect(id == TaskID(high: 0x1e96_51fd_6aa1_4b2c, low: 0x9d5e_0123_4567_89ab))
         }
-        #expect(try said(#"{"type":"task_logs","taskId":"a\/b \ud83d\ude00"}"#) == "logs a/b 😀")
+        #expect(try said(#"{"type":"task_logs","taskId":"a\/b \ud83d\ude00","logs":"l"}"#) == "logs a/b 😀 l")
     }
 
     @Test("a name's 200 bytes are bytes of what it says")
     func taskIDLength() throws {
         let escaped = String(repeating: #"\u0041"#, count: 200)
-        #expect(try said(#"{"type":"task_logs","taskId":"\#(escaped)"}"#) == "logs " + String(repeating: "A", count: 200))
+        #expect(try said(#"{"type":"task_logs","taskId":"\#(escaped)","logs":"l"}"#) == "logs \(String(repeating: "A", count: 200)) l")
         #expect(problem { try readMessage(#"{"type":"task_logs","taskId":"\#(escaped)A"}"#) } != nil)
     }
 
@@ -135,7 +141,7 @@ struct WorkerDialectTests {
             Issue.record("no progress")
             return
         }
-        #expect(report.percent == percent)
+        #expect(report.reported == percent)
     }
 
     @Test("a worker's words, models and places have their limits")

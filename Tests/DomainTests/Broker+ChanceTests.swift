@@ -155,8 +155,8 @@ private final class Witness {
             switch (isFinal, chance(3)) {
             case (true, 0): try rig.fail(task, by: worker)
             case (true, _): try rig.complete(task, by: worker, "\(chance(100))")
-            case (false, 0): try rig.broker.logged(task.id, by: worker, at: rig.now)
-            case (false, 1): try rig.broker.chunk(task.id, by: worker, at: rig.now)
+            case (false, 0): try rig.broker.logged(task.id, by: worker, TaskEvent.Log(logs: SharedBytes("l")), at: rig.now)
+            case (false, 1): try rig.broker.chunk(task.id, by: worker, SharedBytes("1"), at: rig.now)
             case (false, _): try rig.progress(task, by: worker, Double(chance(120)) - 10)
             }
         }
@@ -216,6 +216,7 @@ private final class Witness {
     private func hear() {
         for effect in rig.taken() {
             switch effect {
+            case .publish: break
             case .assign(let task, let worker):
                 #expect(!task.state.isTerminal, "an ended task is sent")
                 #expect(task.worker === worker && task.payload.count == entries[task.id]?.bytes)

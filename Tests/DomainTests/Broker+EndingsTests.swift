@@ -183,13 +183,13 @@ struct BrokerEndingsTests {
             #expect(verdict { () throws(ReportRefusal) in try rig.complete(task, by: worker, "2") } == expected)
             #expect(verdict { () throws(ReportRefusal) in try rig.fail(task, by: worker) } == expected)
             #expect(verdict { () throws(ReportRefusal) in try rig.progress(task, by: worker, 50) } == expected)
-            #expect(verdict { () throws(ReportRefusal) in try rig.broker.logged(task.id, by: worker, at: rig.now) } == expected)
-            #expect(verdict { () throws(ReportRefusal) in try rig.broker.chunk(task.id, by: worker, at: rig.now) } == expected)
+            #expect(verdict { () throws(ReportRefusal) in try rig.broker.logged(task.id, by: worker, Rig.log, at: rig.now) } == expected)
+            #expect(verdict { () throws(ReportRefusal) in try rig.broker.chunk(task.id, by: worker, Rig.piece, at: rig.now) } == expected)
         }
         let nobody = TaskID(high: 1, low: 2)
         #expect(
             verdict { () throws(ReportRefusal) in
-                try rig.broker.complete(nobody, by: owner, result: SharedBytes("1"), at: rig.now)
+                try rig.broker.complete(nobody, by: owner, TaskEvent.Completion(result: SharedBytes("1")), at: rig.now)
             } == "unknown task")
         #expect(rig.broker.statistics.reportsRefused == before.reportsRefused + 26)
         #expect(rig.heard() == [] && Rig.end(of: done) == "completed 1")

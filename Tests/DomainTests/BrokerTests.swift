@@ -386,9 +386,9 @@ struct BrokerTests {
         try rig.complete(tasks[0], by: worker)
         try rig.fail(tasks[1], by: worker)
         #expect(rig.cancel(tasks[2]) == "cancelled")
-        try rig.broker.logged(tasks[3].id, by: worker, at: rig.now)
-        try rig.broker.chunk(tasks[3].id, by: worker, at: rig.now)
-        try rig.broker.chunk(tasks[3].id, by: worker, at: rig.now)
+        try rig.broker.logged(tasks[3].id, by: worker, TaskEvent.Log(logs: SharedBytes("l")), at: rig.now)
+        try rig.broker.chunk(tasks[3].id, by: worker, SharedBytes("1"), at: rig.now)
+        try rig.broker.chunk(tasks[3].id, by: worker, SharedBytes("1"), at: rig.now)
         rig.pass(.seconds(5))
         rig.gone(worker)
         let statistics = rig.broker.statistics

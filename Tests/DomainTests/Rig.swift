@@ -42,6 +42,9 @@ final class Rig {
         return task
     }
 
+    static let log = TaskEvent.Log(logs: SharedBytes("l"))
+    static let piece = SharedBytes("1")
+
     static func exchange(_ number: UInt32) -> ExchangeID {
         ExchangeID(connection: ConnectionID(slot: number, generation: 1), number: number)
     }
@@ -53,15 +56,15 @@ final class Rig {
     }
 
     func complete(_ task: TaskRecord, by worker: Worker, _ result: String = "42") throws(ReportRefusal) {
-        try broker.complete(task.id, by: worker, result: SharedBytes(result), at: now)
+        try broker.complete(task.id, by: worker, TaskEvent.Completion(result: SharedBytes(result)), at: now)
     }
 
     func fail(_ task: TaskRecord, by worker: Worker, _ words: String = "\"oops\"") throws(ReportRefusal) {
-        try broker.fail(task.id, by: worker, error: SharedBytes(words), at: now)
+        try broker.fail(task.id, by: worker, TaskEvent.Fault(error: .raw(SharedBytes(words))), at: now)
     }
 
     func progress(_ task: TaskRecord, by worker: Worker, _ percent: Double) throws(ReportRefusal) {
-        try broker.progress(task.id, by: worker, ProgressReport(percent: percent), at: now)
+        try broker.progress(task.id, by: worker, TaskEvent.Progress(reported: percent), at: now)
     }
 
     func cancel(_ task: TaskRecord) -> String {
@@ -77,7 +80,26 @@ final class Rig {
     func gone(_ worker: Worker) { broker.workerGone(worker, at: now) }
 
     /// What the broker asked for since the last call.
-    func heard() -> [String] { taken().map(line) }
+    func heard() -> [String] { taken().compactMap(line) }
+
+    /// What watchers would be told since the last call, each with its number: for tests that ask for nothing else.
+    func published() -> [String] {
+        taken().compactMap { effect in
+            guard case .publish(let publication) = effect else { return nil }
+            let word =
+                switch publication.event {
+                case .queued: "queued"
+                case .started: "started"
+                case .progress: "progress"
+                case .log: "log"
+                case .chunk: "chunk"
+                case .failed: "failed"
+                case .completed: "completed"
+                case .cancelled: "cancelled"
+                }
+            return "\(name(publication.task)) #\(publication.sequence) \(word) \(Int(publication.progress))"
+        }
+    }
 
     /// As `heard`, for machines.
     func taken() -> [Effect] {
@@ -86,8 +108,10 @@ final class Rig {
         return effects
     }
 
-    private func line(_ effect: Effect) -> String {
+    /// What is told to one; what everybody hears is `published`.
+    private func line(_ effect: Effect) -> String? {
         switch effect {
+        case .publish: nil
         case .assign(let task, let worker): "\(name(worker)) gets \(name(task.id))"
         case .recall(let id, let worker): "\(name(worker)) drops \(name(id))"
         case .acknowledge(let id, let worker): "\(name(worker)) is thanked for \(name(id))"

@@ -14,7 +14,7 @@ struct TaskRecordTests {
         #expect(task.progress == 5)
         try rig.complete(first, by: worker)
         #expect(first.progress == 100 && task.progress == 20)
-        try rig.broker.logged(task.id, by: worker, at: rig.now)
+        try rig.broker.logged(task.id, by: worker, TaskEvent.Log(logs: SharedBytes("l")), at: rig.now)
         #expect(task.progress == 30)
         for (percent, figure) in [(0, 40), (25, 50), (50, 60), (100, 80)] as [(Double, Double)] {
             try rig.progress(task, by: worker, percent)
@@ -29,7 +29,7 @@ struct TaskRecordTests {
         let rig = Rig()
         let worker = rig.ready()
         let task = try rig.submit()
-        try rig.broker.chunk(task.id, by: worker, at: rig.now)
+        try rig.broker.chunk(task.id, by: worker, SharedBytes("1"), at: rig.now)
         #expect(task.progress == 30)
     }
 
@@ -40,7 +40,7 @@ struct TaskRecordTests {
         let task = try rig.submit(retries: 1)
         try rig.progress(task, by: first, 75)
         try rig.progress(task, by: first, 10)
-        #expect(task.progress == 70 && task.report?.percent == 10)
+        #expect(task.progress == 70 && task.report?.reported == 10)
         rig.gone(first)
         #expect(task.state == .queued && task.progress == 70)
         let second = rig.ready()
@@ -63,19 +63,50 @@ struct TaskRecordTests {
         #expect(task.progress == figure)
     }
 
-    @Test("every move and every word of the worker is one event")
+    @Test("every move and every word of the worker is one event; a piece of the result is none of its own")
     func sequence() throws {
         let rig = Rig()
         let worker = rig.ready()
         let task = try rig.submit()
         let start = task.sequence
         try rig.progress(task, by: worker, 1)
-        try rig.broker.logged(task.id, by: worker, at: rig.now)
-        try rig.broker.chunk(task.id, by: worker, at: rig.now)
+        try rig.broker.logged(task.id, by: worker, TaskEvent.Log(logs: SharedBytes("l")), at: rig.now)
+        try rig.broker.chunk(task.id, by: worker, SharedBytes("1"), at: rig.now)
         try rig.complete(task, by: worker)
-        #expect(task.sequence == start + 4)
+        #expect(task.sequence == start + 3)
         _ = rig.cancel(task)
-        #expect(task.sequence == start + 4)
+        #expect(task.sequence == start + 3)
+    }
+
+    @Test("what watchers are told: each event with its number and the task's progress behind it")
+    func told() throws {
+        let rig = Rig()
+        let worker = rig.ready()
+        let first = try rig.submit()
+        let second = try rig.submit(retries: 1)
+        try rig.progress(first, by: worker, 50)
+        try rig.broker.chunk(first.id, by: worker, SharedBytes("1"), at: rig.now)
+        try rig.complete(first, by: worker)
+        rig.gone(worker)
+        _ = rig.cancel(second)
+        #expect(
+            rig.published() == [
+                "t1 #1 started 20", "t2 #1 queued 5", "t1 #2 progress 60", "t1 #2 chunk 60", "t1 #3 completed 100",
+                "t2 #2 started 20", "t2 #3 queued 20", "t2 #4 cancelled 20",
+            ])
+    }
+
+    @Test("what a report leaves out stays as it was")
+    func merged() throws {
+        let rig = Rig()
+        let worker = rig.ready()
+        let task = try rig.submit()
+        let first = TaskEvent.Progress(reported: 25, message: SharedBytes("m"), step: SharedBytes("s"), totalSteps: 4)
+        try rig.broker.progress(task.id, by: worker, first, at: rig.now)
+        try rig.broker.progress(task.id, by: worker, TaskEvent.Progress(step: SharedBytes("t"), completedSteps: 1), at: rig.now)
+        let report = task.report
+        #expect(report?.reported == 25 && report?.message == SharedBytes("m") && report?.step == SharedBytes("t"))
+        #expect(report?.totalSteps == 4 && report?.completedSteps == 1 && task.progress == 50)
     }
 
     @Test("an ended task keeps its outcome's bytes and its last report's, not its payload")
@@ -83,12 +114,12 @@ struct TaskRecordTests {
         let rig = Rig()
         let worker = rig.ready(concurrency: 3)
         let tasks = try (0..<3).map { _ in try rig.submit(String(repeating: "x", count: 999)) }
-        let report = ProgressReport(percent: 1, message: SharedBytes("four"), step: SharedBytes("six666"))
+        let report = TaskEvent.Progress(reported: 1, message: SharedBytes("four"), step: SharedBytes("six666"))
         try rig.broker.progress(tasks[0].id, by: worker, report, at: rig.now)
         try rig.complete(tasks[0], by: worker, "12345678")
         try rig.fail(tasks[1], by: worker, "\"x\"")
         _ = rig.cancel(tasks[2])
-        #expect(tasks.map { $0.retainedBytes - TaskRecord.ownBytes } == [18, 3, 0])
-        #expect(rig.broker.endedBytes == 3 * TaskRecord.ownBytes + 21)
+        #expect(tasks.map { $0.retainedBytes - TaskRecord.ownBytes } == [18 + 2 * TaskEvent.blockBytes, 3, 0])
+        #expect(rig.broker.endedBytes == 3 * TaskRecord.ownBytes + 21 + 2 * TaskEvent.blockBytes)
     }
 }

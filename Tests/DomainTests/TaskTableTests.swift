@@ -10,7 +10,9 @@ struct TaskTableTests {
         TaskRecord(
             id: TaskID(high: 0, low: UInt64(number)),
             submission: Submission(payload: .empty, idempotencyKey: SharedBytes("k\(number)")), group: Group(name: SharedBytes("g")),
-            timeout: .zero, isDetached: true, at: Moment(instant: Instant(nanoseconds: 0), wall: WallTime(milliseconds: 0)))
+            timeout: .zero, isDetached: true,
+            stream: TaskStream(task: TaskID(high: 0, low: UInt64(number)), user: nil, project: nil, epoch: 1, sequence: 0),
+            at: Moment(instant: Instant(nanoseconds: 0), wall: WallTime(milliseconds: 0)))
     }
 
     @Test("a task is found by name and by key until its time is up")
@@ -21,9 +23,9 @@ struct TaskTableTests {
         #expect(table[task.id] === task && table.task(withKey: SharedBytes("k1")) === task && table.nextExpiry == nil)
         table.ended(task, expiry: Instant(nanoseconds: 10))
         #expect(table.nextExpiry == Instant(nanoseconds: 10) && table.endedCount == 1)
-        table.expire(at: Instant(nanoseconds: 9), bytesMax: .max)
+        table.expire(at: Instant(nanoseconds: 9), bytesMax: .max) { _ in }
         #expect(table.count == 1)
-        table.expire(at: Instant(nanoseconds: 10), bytesMax: .max)
+        table.expire(at: Instant(nanoseconds: 10), bytesMax: .max) { _ in }
         #expect(table.count == 0 && table[task.id] == nil && table.task(withKey: SharedBytes("k1")) == nil)
         #expect(table.endedCount == 0 && table.endedBytes == 0 && table.nextExpiry == nil)
     }
@@ -45,7 +47,7 @@ struct TaskTableTests {
             }
             now += Int64.random(in: 0...20, using: &random)
             let kept = Int.random(in: 0..<20, using: &random) == 0 ? Int.random(in: 0...expected.count, using: &random) : expected.count
-            table.expire(at: Instant(nanoseconds: now), bytesMax: kept * TaskRecord.ownBytes)
+            table.expire(at: Instant(nanoseconds: now), bytesMax: kept * TaskRecord.ownBytes) { _ in }
             expected = Array(expected.suffix(kept)).filter { $0.expiry > now }
             #expect(table.endedCount == expected.count && table.count == expected.count)
             #expect(table.endedBytes == expected.count * TaskRecord.ownBytes)

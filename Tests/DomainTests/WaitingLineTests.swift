@@ -12,7 +12,8 @@ struct WaitingLineTests {
         TaskRecord(
             id: TaskID(high: 0, low: UInt64(number)),
             submission: Submission(payload: .empty, model: model.map { SharedBytes($0) }, priority: priority),
-            group: Group(name: SharedBytes("g")), timeout: .zero, isDetached: true, at: now)
+            group: Group(name: SharedBytes("g")), timeout: .zero, isDetached: true,
+            stream: TaskStream(task: TaskID(high: 0, low: UInt64(number)), user: nil, project: nil, epoch: 1, sequence: 0), at: now)
     }
 
     private static func number(_ task: TaskRecord?) -> Int? { task.map { Int($0.id.low) } }

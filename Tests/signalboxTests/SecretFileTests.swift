@@ -11,7 +11,7 @@ final class Folder {
     let path: String
 
     init() throws {
-        var template = Array("/tmp/signalbox-tests-XXXXXX".utf8CString)
+        var template = Array("/tmp/signalbox-tests-\(String(repeating: "X", count: 6))".utf8CString)
         let made = unsafe mkdtemp(&template)
         try #require(unsafe made != nil)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)

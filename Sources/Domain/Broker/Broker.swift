@@ -14,6 +14,9 @@ public final class Broker {
 
     public let limits: Limits
     public private(set) var statistics = Statistics()
+    /// Who hears; the broker publishes what it decides, the gateway delivers it.
+    public let hub: Hub
+    private var streams: StreamSource
     private var tasks = TaskTable()
     private var groups: [SharedBytes: Group] = [:]
     private var alarms = TimerWheel<Alarm>()
@@ -34,6 +37,10 @@ public final class Broker {
     public init(limits: Limits, random: Randomness) {
         self.limits = limits
         self.random = random
+        streams = StreamSource(epoch: self.random.next())
+        hub = Hub(
+            subscribersMax: limits.connectionsMax, subscriptionsMax: limits.subscriptionsMax, historyLengthMax: limits.historyLengthMax,
+            historyBytesMax: limits.historyBytesMax)
     }
 
     // MARK: Tasks
@@ -60,9 +67,10 @@ public final class Broker {
         }
         let timeout = min(max(submission.timeout ?? limits.taskTimeoutDefault, limits.taskTimeoutMin), limits.taskTimeoutMax)
         let name = random.nextUUID()
+        let id = TaskID(high: name.high, low: name.low)
+        let stream = streams.open(task: id, user: submission.user, project: submission.project)
         let task = TaskRecord(
-            id: TaskID(high: name.high, low: name.low), submission: submission, group: group, timeout: timeout,
-            isDetached: exchange == nil, at: now)
+            id: id, submission: submission, group: group, timeout: timeout, isDetached: exchange == nil, stream: stream, at: now)
         task.retriesLeft = min(max(submission.retries, 0), limits.retriesMax)
         if let exchange { task.waiters.append(exchange) }
         task.deadline = alarms.insert(now.instant + timeout, .taskDeadline(task))
@@ -75,8 +83,14 @@ public final class Broker {
         } else {
             task.advance(to: TaskRecord.Stage.queued)
             group.line.append(task)
+            publish(.queued, of: task, at: now)
         }
         return task
+    }
+
+    /// Numbers an event of the task, remembers it, and lets it be told.
+    private func publish(_ event: TaskEvent, of task: TaskRecord, at now: Moment) {
+        effects.append(.publish(hub.publish(event, state: task.state, progress: task.progress, on: &task.stream, at: now.wall)))
     }
 
     private func join(_ task: TaskRecord, _ exchange: ExchangeID?) {
@@ -152,9 +166,12 @@ public final class Broker {
         statistics.waiting.record(now.instant - task.submittedInstant)
         task.advance(to: TaskRecord.Stage.sent)
         effects.append(.assign(task, worker))
+        // Picked and sent within one turn: one event.
+        publish(.started(TaskEvent.Start(startedAt: now.wall, attempt: task.attempts)), of: task, at: now)
     }
 
-    private func end(_ task: TaskRecord, _ outcome: Outcome, at now: Moment) {
+    /// - Parameter event: how watchers are told; nil where the outcome says it all.
+    private func end(_ task: TaskRecord, _ outcome: Outcome, _ event: TaskEvent? = nil, at now: Moment) {
         if task.state == .executing { executingCount -= 1 } else { queuedCount -= 1 }
         switch outcome {
         case .completed:
@@ -170,6 +187,9 @@ public final class Broker {
         }
         task.outcome = outcome
         task.endedAt = now.wall
+        let ending = event ?? outcome.event(step: task.report?.step, executionTime: task.elapsed(at: now.instant))
+        task.ending = ending
+        publish(ending, of: task, at: now)
         payloadBytes -= task.payload.count
         task.payload = .empty
         if let deadline = task.deadline { _ = alarms.cancel(deadline) }
@@ -178,7 +198,12 @@ public final class Broker {
         for exchange in task.waiters { effects.append(.answer(exchange, task)) }
         task.waiters = []
         tasks.ended(task, expiry: now.instant + limits.resultTTL)
-        tasks.expire(at: now.instant, bytesMax: limits.endedBytesMax)
+        expire(at: now.instant)
+    }
+
+    /// Forgets ended tasks, and what their streams remember.
+    private func expire(at now: Instant) {
+        tasks.expire(at: now, bytesMax: limits.endedBytesMax) { hub.forget(&$0.stream) }
     }
 
     // MARK: Workers
@@ -262,6 +287,7 @@ public final class Broker {
                 executingCount -= 1
                 queuedCount += 1
                 group.line.prepend(task)
+                publish(.queued, of: task, at: now)
             } else {
                 end(task, .failed(.workerDisconnected), at: now)
             }
@@ -305,32 +331,35 @@ public final class Broker {
 
     // MARK: What workers say
 
-    public func complete(_ id: TaskID, by worker: Worker, result: SharedBytes, at now: Moment) throws(ReportRefusal) {
+    public func complete(
+        _ id: TaskID, by worker: Worker, _ completion: TaskEvent.Completion, at now: Moment
+    ) throws(ReportRefusal) {
         let task = try inHand(id, of: worker, isFinal: true, at: now)
-        conclude(task, worker, .completed(result: result), at: now)
+        conclude(task, worker, .completed(result: completion.result), .completed(completion), at: now)
     }
 
-    public func fail(_ id: TaskID, by worker: Worker, error: SharedBytes, at now: Moment) throws(ReportRefusal) {
+    public func fail(_ id: TaskID, by worker: Worker, _ fault: TaskEvent.Fault, at now: Moment) throws(ReportRefusal) {
         let task = try inHand(id, of: worker, isFinal: true, at: now)
-        conclude(task, worker, .failed(.reported(error)), at: now)
+        conclude(task, worker, .failed(.reported(fault.error.bytes)), .failed(fault), at: now)
     }
 
-    public func progress(_ id: TaskID, by worker: Worker, _ report: ProgressReport, at now: Moment) throws(ReportRefusal) {
-        try inHand(id, of: worker, isFinal: false, at: now).record(report)
+    public func progress(_ id: TaskID, by worker: Worker, _ report: TaskEvent.Progress, at now: Moment) throws(ReportRefusal) {
+        let task = try inHand(id, of: worker, isFinal: false, at: now)
+        publish(.progress(task.record(report)), of: task, at: now)
     }
 
     /// The worker wrote lines to the task's log.
-    public func logged(_ id: TaskID, by worker: Worker, at now: Moment) throws(ReportRefusal) {
+    public func logged(_ id: TaskID, by worker: Worker, _ log: TaskEvent.Log, at now: Moment) throws(ReportRefusal) {
         let task = try inHand(id, of: worker, isFinal: false, at: now)
-        task.countEvent()
         statistics.logLines += 1
+        publish(.log(log), of: task, at: now)
     }
 
     /// The worker sent a piece of the task's result.
-    public func chunk(_ id: TaskID, by worker: Worker, at now: Moment) throws(ReportRefusal) {
+    public func chunk(_ id: TaskID, by worker: Worker, _ piece: SharedBytes, at now: Moment) throws(ReportRefusal) {
         let task = try inHand(id, of: worker, isFinal: false, at: now)
-        task.countEvent()
         statistics.chunks += 1
+        publish(.chunk(piece), of: task, at: now)
     }
 
     /// The task, where the worker has it in hand. A final word about a task that ended without the worker frees the room it kept.
@@ -349,10 +378,10 @@ public final class Broker {
         return task
     }
 
-    private func conclude(_ task: TaskRecord, _ worker: Worker, _ outcome: Outcome, at now: Moment) {
+    private func conclude(_ task: TaskRecord, _ worker: Worker, _ outcome: Outcome, _ event: TaskEvent, at now: Moment) {
         if let index = worker.hands.firstIndex(where: { $0 === task }) { worker.hands.remove(at: index) }
         effects.append(.acknowledge(task.id, worker))
-        end(task, outcome, at: now)
+        end(task, outcome, event, at: now)
         task.worker = nil
         worker.group.relist(worker)
         fill(worker, at: now)
@@ -377,7 +406,7 @@ public final class Broker {
 
     /// Does what is due: deadlines, workers that count as ready, tasks to be forgotten.
     public func advance(to now: Moment) {
-        tasks.expire(at: now.instant, bytesMax: limits.endedBytesMax)
+        expire(at: now.instant)
         rung.removeAll(keepingCapacity: true)
         alarms.advance(to: now.instant, into: &rung)
         for alarm in rung { ring(alarm, at: now) }

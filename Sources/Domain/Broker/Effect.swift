@@ -10,6 +10,8 @@ public enum Effect {
     case acknowledge(TaskID, Worker)
     /// Tell the worker, which asked to leave, that its hands are empty.
     case dismiss(Worker)
+    /// Tell everybody who watches.
+    case publish(Publication)
     /// Answer a waiting request: the task has ended.
     case answer(ExchangeID, TaskRecord)
 }

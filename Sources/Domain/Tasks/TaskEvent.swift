@@ -112,6 +112,14 @@ extension TaskEvent {
             self.completedSteps = completedSteps
         }
 
+        /// This report, with what it leaves out taken from the one before it.
+        func merged(with before: Progress) -> Progress {
+            Progress(
+                reported: reported ?? before.reported, message: message ?? before.message, step: step ?? before.step, stepInfo: stepInfo,
+                currentStep: currentStep ?? before.currentStep, totalSteps: totalSteps ?? before.totalSteps,
+                completedSteps: completedSteps ?? before.completedSteps)
+        }
+
         static let ownBytes = 144
 
         var byteCount: Int {

@@ -17,6 +17,12 @@ public struct Submission: Sendable {
     public var retries: Int
     /// The same key names the same task as long as that is remembered.
     public var idempotencyKey: SharedBytes?
+    /// Whose task it is; nil where nobody said.
+    public var user: SharedBytes?
+    public var project: SharedBytes?
+    /// On whose machines it runs, and what kind of task it is: told to watchers, and nothing else.
+    public var provider: SharedBytes?
+    public var type: SharedBytes?
 
     public init(
         payload: SharedBytes, group: SharedBytes? = nil, model: SharedBytes? = nil, priority: Priority = .normal,
@@ -32,20 +38,6 @@ public struct Submission: Sendable {
     }
 }
 
-/// What a worker says on the way.
-public struct ProgressReport: Sendable {
-    /// 0 to 100, as the worker counts; nil where it only says what it is doing.
-    public var percent: Double?
-    public var message: SharedBytes?
-    public var step: SharedBytes?
-
-    public init(percent: Double?, message: SharedBytes? = nil, step: SharedBytes? = nil) {
-        self.percent = percent
-        self.message = message
-        self.step = step
-    }
-}
-
 /// One task.
 public final class TaskRecord {
     public let id: TaskID
@@ -54,6 +46,11 @@ public final class TaskRecord {
     public let priority: Priority
     public let timeout: TimeSpan
     let idempotencyKey: SharedBytes?
+    public let provider: SharedBytes?
+    public let type: SharedBytes?
+
+    /// Its events: their numbers, whom they are for, and where they are remembered.
+    public var stream: TaskStream
 
     /// What the worker gets; given back once the task has ended.
     public internal(set) var payload: SharedBytes
@@ -68,12 +65,17 @@ public final class TaskRecord {
 
     /// 0 to 100 on the scale of the whole task; never goes back.
     public private(set) var progress = Stage.created
-    public internal(set) var report: ProgressReport?
+    /// What its worker said last on the way: what a report leaves out stays as it was.
+    public private(set) var report: TaskEvent.Progress?
+    /// The event that ended it.
+    public internal(set) var ending: TaskEvent?
     /// How often it was given to a worker.
     public internal(set) var attempts = 0
     var retriesLeft: Int
     /// Events of this task so far.
-    public private(set) var sequence: UInt64 = 0
+    public var sequence: UInt64 { stream.sequence }
+    public var user: SharedBytes? { stream.origin.user }
+    public var project: SharedBytes? { stream.origin.project }
 
     public let enqueuedAt: WallTime
     public internal(set) var startedAt: WallTime?
@@ -86,8 +88,13 @@ public final class TaskRecord {
     var lineNumber: Int64 = 0
     var deadline: TimerTicket?
 
-    init(id: TaskID, submission: Submission, group: Group, timeout: TimeSpan, isDetached: Bool, at now: Moment) {
+    init(
+        id: TaskID, submission: Submission, group: Group, timeout: TimeSpan, isDetached: Bool, stream: consuming TaskStream, at now: Moment
+    ) {
         self.id = id
+        self.stream = stream
+        provider = submission.provider
+        type = submission.type
         self.group = group
         model = submission.model
         priority = submission.priority
@@ -116,7 +123,6 @@ public final class TaskRecord {
     func move(to next: TaskState) {
         precondition(state.mayBecome(next), "task \(id) may not go from \(state) to \(next)")
         state = next
-        sequence += 1
     }
 
     /// Raises the progress to `figure`; a smaller one changes nothing.
@@ -124,17 +130,19 @@ public final class TaskRecord {
         progress = max(progress, figure)
     }
 
-    func record(_ report: ProgressReport) {
-        if let percent = report.percent {
+    /// Takes over what a report says.
+    func record(_ news: TaskEvent.Progress) -> TaskEvent.Progress {
+        if let percent = news.reported {
             let share = min(max(percent, 0), 100) / 100
             advance(to: Stage.working.lowerBound + share * (Stage.working.upperBound - Stage.working.lowerBound))
         }
-        self.report = report
-        sequence += 1
+        let merged = report.map { news.merged(with: $0) } ?? news
+        report = merged
+        return merged
     }
 
-    /// Counts an event that leaves no trace in the record: a log, a chunk.
-    func countEvent() { sequence += 1 }
+    /// How long it has been in its worker's hands, or, before that, how long it has waited.
+    public func elapsed(at now: Instant) -> TimeSpan { now - (assignedInstant ?? submittedInstant) }
 
     /// Bytes that the record keeps once it has ended.
     var retainedBytes: Int {
@@ -144,7 +152,7 @@ public final class TaskRecord {
             case .failed(.reported(let words)): words.count
             case .failed(.timeout), .failed(.workerDisconnected), .cancelled, nil: 0
             }
-        return TaskRecord.ownBytes + result + (report?.message?.count ?? 0) + (report?.step?.count ?? 0)
+        return TaskRecord.ownBytes + result + (report?.byteCount ?? 0)
     }
 
     /// What a record costs besides the bytes that users gave: itself, its two table entries, its place in the queue of the ended.

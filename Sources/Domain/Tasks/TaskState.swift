@@ -36,6 +36,15 @@ public enum Outcome: Sendable {
     case completed(result: SharedBytes)
     case failed(Failure)
     case cancelled
+
+    /// How watchers are told of it, where nobody told more.
+    func event(step: SharedBytes?, executionTime: TimeSpan) -> TaskEvent {
+        switch self {
+        case .completed(let result): .completed(TaskEvent.Completion(result: result, executionTime: executionTime))
+        case .failed(let failure): .failed(TaskEvent.Fault(error: failure.words, step: step, executionTime: executionTime))
+        case .cancelled: .cancelled(reason: nil)
+        }
+    }
 }
 
 /// Why a task failed.
@@ -44,4 +53,15 @@ public enum Failure: Sendable {
     case reported(SharedBytes)
     case timeout
     case workerDisconnected
+
+    var words: TaskEvent.Words {
+        switch self {
+        case .reported(let words): .raw(words)
+        case .timeout: .plain(Failure.timeoutWords)
+        case .workerDisconnected: .plain(Failure.disconnectedWords)
+        }
+    }
+
+    private static let timeoutWords = SharedBytes("Task timeout")
+    private static let disconnectedWords = SharedBytes("Worker disconnected")
 }

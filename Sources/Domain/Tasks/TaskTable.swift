@@ -44,13 +44,14 @@ struct TaskTable {
     /// When the next ended task is to be forgotten.
     var nextExpiry: Instant? { endedHead < ended.count ? ended[endedHead]?.expiry : nil }
 
-    /// Forgets the ended tasks whose time is up, and the oldest ones beyond `bytesMax`.
-    mutating func expire(at now: Instant, bytesMax: Int) {
+    /// Forgets the ended tasks whose time is up, and the oldest ones beyond `bytesMax`; `farewell` is told of each.
+    mutating func expire(at now: Instant, bytesMax: Int, _ farewell: (TaskRecord) -> Void) {
         while endedHead < ended.count, let oldest = ended[endedHead], oldest.expiry <= now || endedBytes > bytesMax {
             ended[endedHead] = nil
             endedHead += 1
             endedBytes -= oldest.bytes
             byID[oldest.record.id] = nil
+            farewell(oldest.record)
             releaseKey(of: oldest.record)
         }
         // The front gives its room back once it is half of the array: a constant cost for each task.

@@ -1,0 +1,217 @@
+// Record: everything that is to be remembered, as plain values: what the domain decided, ready to cross to another thread and to be
+// written down there. Knows no database and no format; what users gave stays opaque bytes.
+public import Base
+
+/// One thing to be remembered.
+public enum Record: Sendable {
+    /// A task was taken in.
+    indirect case submitted(TaskImage)
+    /// A worker got it.
+    case assigned(TaskAssignment)
+    /// Its worker vanished, and it waits again.
+    case requeued(TaskRequeue)
+    case progressed(ProgressRow)
+    case logged(LogRow)
+    /// An event of a task, to be replayed from the database.
+    case happened(EventRow)
+    case ended(TaskEnding)
+    /// The task is forgotten, with everything that was remembered about it.
+    case removed(TaskID)
+    /// The task's progress rows are forgotten; the task stays.
+    case progressCleared(TaskID)
+    /// A client connected, or came back under the same name.
+    indirect case sessionOpened(SessionRow)
+    case sessionTouched(SessionTouch)
+    case sessionClosed(SessionTouch)
+
+    /// Whether somebody is told only once this is safe on the disk. The others may be lost with the last moments before a power failure.
+    public var isPromise: Bool {
+        switch self {
+        case .submitted, .ended, .removed: true
+        case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared: false
+        case .sessionOpened, .sessionTouched, .sessionClosed: false
+        }
+    }
+
+    /// Bytes of memory that the record holds while it waits to be written.
+    public var heldBytes: Int {
+        let bytes =
+            switch self {
+            case .submitted(let image): image.ownedBytes
+            case .assigned(let assignment): assignment.worker.count
+            case .progressed(let row): row.ownedBytes
+            case .logged(let row): row.text.count
+            case .happened(let row): row.bytes.count
+            case .ended(let ending): (ending.content?.count ?? 0) + (ending.details?.count ?? 0) + (ending.cost?.count ?? 0)
+            case .requeued, .removed, .progressCleared, .sessionTouched, .sessionClosed: 0
+            case .sessionOpened(let row): row.userAgent.count
+            }
+        return Record.ownBytes + bytes
+    }
+
+    /// What a record costs besides the bytes that users gave: its place in a batch, a box, a few names.
+    static let ownBytes = 384
+}
+
+/// A worker got a task.
+public struct TaskAssignment: Sendable, Equatable {
+    public var id: TaskID
+    /// The worker's name.
+    public var worker: SharedBytes
+    public var startedAt: WallTime
+    public var attempts: Int
+    public var sequence: UInt64
+
+    public init(id: TaskID, worker: SharedBytes, startedAt: WallTime, attempts: Int, sequence: UInt64) {
+        self.id = id
+        self.worker = worker
+        self.startedAt = startedAt
+        self.attempts = attempts
+        self.sequence = sequence
+    }
+}
+
+/// A task waits again.
+public struct TaskRequeue: Sendable, Equatable {
+    public var id: TaskID
+    public var retriesLeft: Int
+    public var sequence: UInt64
+
+    public init(id: TaskID, retriesLeft: Int, sequence: UInt64) {
+        self.id = id
+        self.retriesLeft = retriesLeft
+        self.sequence = sequence
+    }
+}
+
+/// A row of the document's `progress_histories`, and the number of its event.
+public struct ProgressRow: Sendable, Equatable {
+    public var taskID: TaskID
+    /// 0 to 100.
+    public var progress: Int
+    public var currentStep: SharedBytes
+    public var totalSteps: Int
+    public var completedSteps: Int
+    public var message: SharedBytes
+    /// The document's word: pending, running, completed, failed, cancelled.
+    public var status: SharedBytes
+    /// What else the report said, in the caller's format.
+    public var metadata: SharedBytes
+    public var createdAt: WallTime
+    public var sequence: UInt64
+
+    public init(
+        taskID: TaskID, progress: Int, currentStep: SharedBytes = .empty, totalSteps: Int = 0, completedSteps: Int = 0,
+        message: SharedBytes = .empty, status: SharedBytes, metadata: SharedBytes = .empty, createdAt: WallTime, sequence: UInt64
+    ) {
+        self.taskID = taskID
+        self.progress = progress
+        self.currentStep = currentStep
+        self.totalSteps = totalSteps
+        self.completedSteps = completedSteps
+        self.message = message
+        self.status = status
+        self.metadata = metadata
+        self.createdAt = createdAt
+        self.sequence = sequence
+    }
+
+    /// Bytes that the row holds besides itself.
+    public var ownedBytes: Int { currentStep.count + message.count + status.count + metadata.count }
+}
+
+/// Lines of a task's log.
+public struct LogRow: Sendable, Equatable {
+    public var taskID: TaskID
+    public var sequence: UInt64
+    public var level: SharedBytes
+    public var source: SharedBytes
+    public var text: SharedBytes
+    public var createdAt: WallTime
+
+    public init(taskID: TaskID, sequence: UInt64, level: SharedBytes, source: SharedBytes, text: SharedBytes, createdAt: WallTime) {
+        self.taskID = taskID
+        self.sequence = sequence
+        self.level = level
+        self.source = source
+        self.text = text
+        self.createdAt = createdAt
+    }
+}
+
+/// An event of a task, whichever it is.
+public struct EventRow: Sendable, Equatable {
+    public var taskID: TaskID
+    public var sequence: UInt64
+    /// A small number that only the caller understands; two events of one sequence number differ in it.
+    public var kind: UInt8
+    public var at: WallTime
+    /// The event's own values, in the caller's format.
+    public var bytes: SharedBytes
+
+    public init(taskID: TaskID, sequence: UInt64, kind: UInt8, at: WallTime, bytes: SharedBytes) {
+        self.taskID = taskID
+        self.sequence = sequence
+        self.kind = kind
+        self.at = at
+        self.bytes = bytes
+    }
+}
+
+/// A row of the document's `web_socket_sessions`.
+public struct SessionRow: Sendable, Equatable {
+    public var clientID: SharedBytes
+    public var userID: SharedBytes
+    public var projectID: SharedBytes
+    public var connectedAt: WallTime
+    /// Nil while the client is connected.
+    public var disconnectedAt: WallTime?
+    public var lastActiveAt: WallTime
+    public var messageCount: Int
+    public var ipAddress: SharedBytes
+    public var userAgent: SharedBytes
+    public var createdAt: WallTime
+    public var updatedAt: WallTime
+
+    public init(
+        clientID: SharedBytes, userID: SharedBytes, projectID: SharedBytes = .empty, connectedAt: WallTime, disconnectedAt: WallTime? = nil,
+        lastActiveAt: WallTime, messageCount: Int = 0, ipAddress: SharedBytes, userAgent: SharedBytes = .empty, createdAt: WallTime,
+        updatedAt: WallTime
+    ) {
+        self.clientID = clientID
+        self.userID = userID
+        self.projectID = projectID
+        self.connectedAt = connectedAt
+        self.disconnectedAt = disconnectedAt
+        self.lastActiveAt = lastActiveAt
+        self.messageCount = messageCount
+        self.ipAddress = ipAddress
+        self.userAgent = userAgent
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+    }
+
+    /// A client that connects now.
+    public init(
+        opening clientID: SharedBytes, userID: SharedBytes, projectID: SharedBytes, ipAddress: SharedBytes, userAgent: SharedBytes,
+        at now: WallTime
+    ) {
+        self.init(
+            clientID: clientID, userID: userID, projectID: projectID, connectedAt: now, lastActiveAt: now, ipAddress: ipAddress,
+            userAgent: userAgent, createdAt: now, updatedAt: now)
+    }
+}
+
+/// A sign of life of a session, or its last.
+public struct SessionTouch: Sendable, Equatable {
+    public var clientID: SharedBytes
+    public var at: WallTime
+    /// Messages of the session so far.
+    public var messageCount: Int
+
+    public init(clientID: SharedBytes, at: WallTime, messageCount: Int) {
+        self.clientID = clientID
+        self.at = at
+        self.messageCount = messageCount
+    }
+}

@@ -1,0 +1,160 @@
+// TaskImage: a task as plain values, the way it is written down when it is taken in and read back when the server starts again. Not the
+// living task (TaskRecord): it points to no worker, no group and no timer, and its times are the wall's, because they outlive the process.
+public import Base
+
+/// Who runs a task.
+public enum TaskOrigin: UInt8, Sendable, CaseIterable {
+    /// This server gives it to a worker.
+    case dispatched
+    /// An outside program runs it and only reports.
+    case reported
+}
+
+/// Everything that is remembered of one task.
+public struct TaskImage: Sendable, Equatable {
+    public var id: TaskID
+    public var userID: SharedBytes?
+    public var projectID: SharedBytes?
+    /// The group's name.
+    public var group: SharedBytes
+    public var model: SharedBytes?
+    public var type: SharedBytes?
+    public var priority: Priority
+    public var provider: SharedBytes?
+    public var origin: TaskOrigin
+    /// Whether somebody asked for it without waiting.
+    public var isDetached: Bool
+    /// The user's JSON, as given.
+    public var metadata: SharedBytes?
+    /// What the worker gets; empty once the task has ended.
+    public var payload: SharedBytes
+    public var timeout: TimeSpan
+    public var retriesLeft: Int
+    public var attempts: Int
+    public var idempotencyKey: SharedBytes?
+    public var createdAt: WallTime
+    public var enqueuedAt: WallTime
+    /// When its time is up; nil where nothing ends it.
+    public var deadline: WallTime?
+    public var state: TaskState
+    /// The number of its last event that is remembered.
+    public var sequence: UInt64
+    /// The name of the worker that has it in hand, or had it last.
+    public var worker: SharedBytes?
+    public var startedAt: WallTime?
+    /// How it ended; nil while it has not.
+    public var ending: TaskEnding?
+    /// Its last remembered progress; only read back, never written with the image.
+    public var progress: ProgressRow?
+
+    public init(
+        id: TaskID, userID: SharedBytes? = nil, projectID: SharedBytes? = nil, group: SharedBytes, model: SharedBytes? = nil,
+        type: SharedBytes? = nil, priority: Priority = .normal, provider: SharedBytes? = nil, origin: TaskOrigin = .dispatched,
+        isDetached: Bool, metadata: SharedBytes? = nil, payload: SharedBytes, timeout: TimeSpan, retriesLeft: Int = 0, attempts: Int = 0,
+        idempotencyKey: SharedBytes? = nil, createdAt: WallTime, enqueuedAt: WallTime, deadline: WallTime? = nil,
+        state: TaskState = .queued, sequence: UInt64 = 0, worker: SharedBytes? = nil, startedAt: WallTime? = nil,
+        ending: TaskEnding? = nil, progress: ProgressRow? = nil
+    ) {
+        self.id = id
+        self.userID = userID
+        self.projectID = projectID
+        self.group = group
+        self.model = model
+        self.type = type
+        self.priority = priority
+        self.provider = provider
+        self.origin = origin
+        self.isDetached = isDetached
+        self.metadata = metadata
+        self.payload = payload
+        self.timeout = timeout
+        self.retriesLeft = retriesLeft
+        self.attempts = attempts
+        self.idempotencyKey = idempotencyKey
+        self.createdAt = createdAt
+        self.enqueuedAt = enqueuedAt
+        self.deadline = deadline
+        self.state = state
+        self.sequence = sequence
+        self.worker = worker
+        self.startedAt = startedAt
+        self.ending = ending
+        self.progress = progress
+    }
+
+    /// Bytes that the image holds besides itself.
+    public var ownedBytes: Int {
+        let names = [id.name, userID, projectID, group, model, type, provider, idempotencyKey, worker]
+        let bodies = [metadata, payload, ending?.content, ending?.details, ending?.cost]
+        return names.reduce(0) { $0 + ($1?.count ?? 0) } + bodies.reduce(0) { $0 + ($1?.count ?? 0) } + (progress?.ownedBytes ?? 0)
+    }
+}
+
+/// Why a task failed, as a small number that is written down.
+public enum FailureKind: UInt8, Sendable, CaseIterable {
+    case reported, timeout, workerDisconnected
+}
+
+/// The end of a task.
+public struct TaskEnding: Sendable, Equatable {
+    public var id: TaskID
+    /// A terminal state.
+    public var state: TaskState
+    /// The result, or the worker's own words about its failure.
+    public var content: SharedBytes?
+    public var failure: FailureKind?
+    /// What goes with a failure beyond its words: its code, details and type, in the caller's format.
+    public var details: SharedBytes?
+    /// What it cost, as the message has it.
+    public var cost: SharedBytes?
+    public var endedAt: WallTime
+    public var sequence: UInt64
+
+    /// - Precondition: `state` is terminal.
+    public init(
+        id: TaskID, state: TaskState, content: SharedBytes? = nil, failure: FailureKind? = nil, details: SharedBytes? = nil,
+        cost: SharedBytes? = nil, endedAt: WallTime, sequence: UInt64
+    ) {
+        precondition(state.isTerminal, "a task does not end as \(state)")
+        self.id = id
+        self.state = state
+        self.content = content
+        self.failure = failure
+        self.details = details
+        self.cost = cost
+        self.endedAt = endedAt
+        self.sequence = sequence
+    }
+
+    public init(
+        id: TaskID, outcome: Outcome, details: SharedBytes? = nil, cost: SharedBytes? = nil, endedAt: WallTime, sequence: UInt64
+    ) {
+        let state: TaskState
+        var content: SharedBytes?
+        var failure: FailureKind?
+        switch outcome {
+        case .completed(let result): (state, content) = (.completed, result)
+        case .failed(.reported(let words)): (state, content, failure) = (.failed, words, .reported)
+        case .failed(.timeout): (state, failure) = (.failed, .timeout)
+        case .failed(.workerDisconnected): (state, failure) = (.failed, .workerDisconnected)
+        case .cancelled: state = .cancelled
+        }
+        self.init(
+            id: id, state: state, content: content, failure: failure, details: details, cost: cost, endedAt: endedAt, sequence: sequence)
+    }
+
+    /// The ending as the living task has it. A failure of no kind counts as reported.
+    public var outcome: Outcome {
+        switch state {
+        case .completed: return .completed(result: content ?? .empty)
+        case .cancelled: return .cancelled
+        case .queued, .executing: preconditionFailure("a task ended as \(state)")
+        case .failed:
+            switch failure {
+            case .reported, nil: return .failed(.reported(content ?? .empty))
+            case .timeout: return .failed(.timeout)
+            case .workerDisconnected: return .failed(.workerDisconnected)
+            }
+        }
+    }
+}
