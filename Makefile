@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-LIBRARIES := libssl-dev zlib1g-dev pkg-config
+LIBRARIES := libssl-dev libsqlite3-dev zlib1g-dev pkg-config
 TOOLS := curl jq python3-venv nodejs node-ws
 E2E := Tests/EndToEndTests
 VENV := .build/venv

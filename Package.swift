@@ -33,6 +33,7 @@ let package = Package(
         // 0: headers of the system
         .systemLibrary(name: "CLinux", path: "Sources/CLinux/include"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // 1: nouns that everyone may use
@@ -58,8 +59,9 @@ let package = Package(
         // 5: the machine: bytes, completions and time in; queued bytes and jobs out
         floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "WebSockets"]),
 
-        // 6: the performer
+        // 6: the performers
         floor("Reactor", ["Base", "CLinux"]),
+        floor("Storage", ["Base", "CSQLite", "Domain"]),
 
         // 7: the program
         .executableTarget(
@@ -79,6 +81,8 @@ let package = Package(
 
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
+        .executableTarget(
+            name: "StorageCrash", dependencies: ["Base", "Domain", "Storage"], path: "Tests/StorageCrash", swiftSettings: house),
         tests("Base", ["Base"]),
         tests("Crypto", ["Base", "Crypto"]),
         tests("JSON", ["Base", "JSON"]),
@@ -88,6 +92,7 @@ let package = Package(
         tests("Dialects", ["Base", "Crypto", "Dialects", "Domain", "JSON"]),
         tests("Gateway", ["Base", "Clients", "Domain", "Gateway", "HTTP1", "WebSockets"]),
         tests("Reactor", ["Base", "CLinux", "Reactor"]),
+        tests("Storage", ["Base", "CSQLite", "Domain", "Storage", "StorageCrash"]),
         tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "signalbox"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),

@@ -21,6 +21,7 @@ enum Layering {
     static let floors = [
         Floor("CLinux"),
         Floor("COpenSSL"),
+        Floor("CSQLite"),
         Floor("CZlib"),
         Floor("Base", system: ["Glibc"]),
         Floor("Crypto", ["Base", "COpenSSL"], system: ["Glibc"]),
@@ -32,6 +33,7 @@ enum Layering {
         Floor("Dialects", ["Base", "Crypto", "Domain", "JSON"]),
         Floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "WebSockets"]),
         Floor("Reactor", ["Base", "CLinux"], system: ["Dispatch", "Glibc", "Synchronization"]),
+        Floor("Storage", ["Base", "CSQLite", "Domain"], system: ["Dispatch", "Glibc", "Synchronization"]),
         Floor("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "WebSockets"], system: ["Dispatch", "Glibc"]),
     ]
 

@@ -1,0 +1,153 @@
+// Query: every statement that runs more than once, as words. Each is prepared once; what comes from outside is an argument, never a word.
+
+/// A statement. Its arguments stand in the order of the question marks.
+enum Query: Int, CaseIterable {
+    case begin, commit, rollback
+    case insertTask, insertPayload, insertMetadata, insertOutcome, insertEvent, insertLog, insertProgress
+    case assignTask, requeueTask, endTask, raiseSequence, findTask, removeTask
+    case removePayload, removeMetadata, removeOutcome, removeEvents, removeLogs, removeProgress
+    case openSession, touchSession, closeSession, closeForgottenSessions
+    case countTasks, liveTasks, endedTasks, readTask
+    case eventsAfter, oldestProgress, newestProgress, oldestLogs, newestLogs, session, newestSessions, newestSessionsOfUser
+    case forgetTasks, forgetEvents, forgetLogs, forgetProgress, forgetSessions
+
+    var text: StaticString {
+        switch self {
+        case .begin: "BEGIN IMMEDIATE"
+        case .commit: "COMMIT"
+        case .rollback: "ROLLBACK"
+
+        case .insertTask:
+            """
+            INSERT INTO tasks (id, user_id, project_id, task_group, model, type, priority, provider, origin, is_detached, timeout_ms,
+                retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, state, sequence, worker, started_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+            """
+        case .insertPayload: "INSERT INTO task_payloads (task, bytes) VALUES (?, ?)"
+        case .insertMetadata: "INSERT INTO task_metadata (task, bytes) VALUES (?, ?)"
+        case .insertOutcome: "INSERT INTO task_outcomes (task, content, details, cost) VALUES (?, ?, ?, ?)"
+        case .insertEvent: "INSERT OR REPLACE INTO task_events (task, sequence, kind, at, bytes) VALUES (?, ?, ?, ?, ?)"
+        case .insertLog: "INSERT INTO task_logs (task, sequence, level, source, text, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+        case .insertProgress:
+            """
+            INSERT INTO progress_histories (task_id, progress, current_step, total_steps, completed_steps, message, status, metadata,
+                created_at, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """
+
+        // States 0 and 1 are the live ones: an ended task never changes.
+        case .assignTask:
+            """
+            UPDATE tasks SET state = 1, worker = ?2, started_at = ?3, attempts = ?4, sequence = max(sequence, ?5)
+            WHERE id = ?1 AND state < 2
+            """
+        case .requeueTask: "UPDATE tasks SET state = 0, retries_left = ?2, sequence = max(sequence, ?3) WHERE id = ?1 AND state < 2"
+        case .endTask:
+            """
+            UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5) WHERE id = ?1 AND state < 2
+            RETURNING number
+            """
+        case .raiseSequence: "UPDATE tasks SET sequence = max(sequence, ?2) WHERE id = ?1 RETURNING number"
+        case .findTask: "SELECT number FROM tasks WHERE id = ?"
+        case .removeTask: "DELETE FROM tasks WHERE id = ? RETURNING number, state"
+        case .removePayload: "DELETE FROM task_payloads WHERE task = ?"
+        case .removeMetadata: "DELETE FROM task_metadata WHERE task = ?"
+        case .removeOutcome: "DELETE FROM task_outcomes WHERE task = ?"
+        case .removeEvents: "DELETE FROM task_events WHERE task = ?"
+        case .removeLogs: "DELETE FROM task_logs WHERE task = ?"
+        case .removeProgress: "DELETE FROM progress_histories WHERE task_id = ?"
+
+        case .openSession:
+            """
+            INSERT INTO web_socket_sessions (client_id, user_id, project_id, connected_at, disconnected_at, last_active_at, message_count,
+                ip_address, user_agent, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (client_id) DO UPDATE SET user_id = excluded.user_id, project_id = excluded.project_id,
+                connected_at = excluded.connected_at, disconnected_at = excluded.disconnected_at,
+                last_active_at = excluded.last_active_at, message_count = excluded.message_count, ip_address = excluded.ip_address,
+                user_agent = excluded.user_agent, updated_at = excluded.updated_at
+            """
+        case .touchSession:
+            "UPDATE web_socket_sessions SET last_active_at = ?2, updated_at = ?2, message_count = ?3 WHERE client_id = ?1"
+        case .closeSession:
+            """
+            UPDATE web_socket_sessions SET disconnected_at = ?2, last_active_at = ?2, updated_at = ?2, message_count = ?3
+            WHERE client_id = ?1
+            """
+        case .closeForgottenSessions:
+            "UPDATE web_socket_sessions SET disconnected_at = last_active_at WHERE disconnected_at IS NULL"
+
+        case .countTasks: "SELECT state, count(*) FROM tasks GROUP BY state"
+        case .liveTasks: "SELECT number FROM tasks WHERE state IN (0, 1) ORDER BY number"
+        case .endedTasks: "SELECT number FROM tasks WHERE ended_at >= ? ORDER BY ended_at DESC, number DESC"
+        case .readTask:
+            """
+            SELECT t.id, t.user_id, t.project_id, t.task_group, t.model, t.type, t.priority, t.provider, t.origin, t.is_detached,
+                t.timeout_ms, t.retries_left, t.attempts, t.idempotency_key, t.created_at, t.enqueued_at, t.deadline_at, t.state,
+                t.sequence, t.worker, t.started_at, t.ended_at, t.failure, p.bytes, m.bytes, o.content, o.details, o.cost
+            FROM tasks t LEFT JOIN task_payloads p ON p.task = t.number LEFT JOIN task_metadata m ON m.task = t.number
+                LEFT JOIN task_outcomes o ON o.task = t.number
+            WHERE t.number = ?
+            """
+
+        case .eventsAfter:
+            """
+            SELECT e.sequence, e.kind, e.at, e.bytes FROM task_events e
+            WHERE e.task = (SELECT number FROM tasks WHERE id = ?) AND e.sequence > ? ORDER BY e.sequence, e.number LIMIT ?
+            """
+        case .oldestProgress:
+            """
+            SELECT progress, current_step, total_steps, completed_steps, message, status, metadata, created_at, seq
+            FROM progress_histories WHERE task_id = ? ORDER BY id LIMIT ?
+            """
+        case .newestProgress:
+            """
+            SELECT progress, current_step, total_steps, completed_steps, message, status, metadata, created_at, seq
+            FROM progress_histories WHERE task_id = ? ORDER BY id DESC LIMIT ?
+            """
+        case .oldestLogs:
+            """
+            SELECT sequence, level, source, text, created_at FROM task_logs
+            WHERE task = (SELECT number FROM tasks WHERE id = ?) ORDER BY number LIMIT ?
+            """
+        case .newestLogs:
+            """
+            SELECT sequence, level, source, text, created_at FROM task_logs
+            WHERE task = (SELECT number FROM tasks WHERE id = ?) ORDER BY number DESC LIMIT ?
+            """
+        case .session:
+            """
+            SELECT client_id, user_id, project_id, connected_at, disconnected_at, last_active_at, message_count, ip_address, user_agent,
+                created_at, updated_at FROM web_socket_sessions WHERE client_id = ?
+            """
+        case .newestSessions:
+            """
+            SELECT client_id, user_id, project_id, connected_at, disconnected_at, last_active_at, message_count, ip_address, user_agent,
+                created_at, updated_at FROM web_socket_sessions ORDER BY id DESC LIMIT ?
+            """
+        case .newestSessionsOfUser:
+            """
+            SELECT client_id, user_id, project_id, connected_at, disconnected_at, last_active_at, message_count, ip_address, user_agent,
+                created_at, updated_at FROM web_socket_sessions WHERE user_id = ? ORDER BY id DESC LIMIT ?
+            """
+
+        case .forgetTasks:
+            """
+            DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE ended_at < ? ORDER BY ended_at LIMIT ?)
+            RETURNING number, state
+            """
+        // The first rows are the oldest, unless the wall's clock stepped back; then they are forgotten a little later.
+        case .forgetEvents: "DELETE FROM task_events WHERE number IN (SELECT number FROM task_events ORDER BY number LIMIT ?2) AND at < ?1"
+        case .forgetLogs:
+            "DELETE FROM task_logs WHERE number IN (SELECT number FROM task_logs ORDER BY number LIMIT ?2) AND created_at < ?1"
+        case .forgetProgress:
+            """
+            DELETE FROM progress_histories
+            WHERE id IN (SELECT id FROM progress_histories WHERE created_at < ? ORDER BY created_at LIMIT ?)
+            """
+        case .forgetSessions:
+            """
+            DELETE FROM web_socket_sessions
+            WHERE id IN (SELECT id FROM web_socket_sessions WHERE disconnected_at < ? ORDER BY disconnected_at LIMIT ?)
+            """
+        }
+    }
+}

@@ -1,0 +1,93 @@
+// Recovery: what the last process left, read back when the next one starts: the tasks that were under way and those that ended a little
+// while ago. Decides nothing: whether a task waits again, runs again or fails is the broker's.
+import Base
+public import Domain
+
+/// What was found.
+public struct Recovery: Sendable {
+    /// Tasks that wait or are in a worker's hands, in the order of their submission.
+    public var live: [TaskImage]
+    /// Tasks that have ended, in the order of their ends.
+    public var ended: [TaskImage]
+
+    public init(live: [TaskImage], ended: [TaskImage]) {
+        self.live = live
+        self.ended = ended
+    }
+}
+
+extension Store {
+    /// Reads what is to be remembered again, and closes the sessions that the last process had no time to close.
+    ///
+    /// - Parameters:
+    ///   - since: tasks that ended before this are left where they are.
+    ///   - endedBytesMax: bytes that the ended tasks may hold together; the oldest beyond it are left where they are.
+    func recover(endedSince since: WallTime, endedBytesMax: Int) throws(StorageError) -> Recovery {
+        try database.run(.closeForgottenSessions)
+        var live: [TaskImage] = []
+        for number in try numbers(.liveTasks, { _ in }) {
+            if let image = try task(number) { live.append(image) }
+        }
+        var ended: [TaskImage] = []
+        var bytes = 0
+        for number in try numbers(.endedTasks, { $0.add(since) }) {
+            guard let image = try task(number) else { continue }
+            bytes += Store.imageBytes + image.ownedBytes
+            if bytes > endedBytesMax { break }
+            ended.append(image)
+        }
+        ended.reverse()
+        return Recovery(live: live, ended: ended)
+    }
+
+    /// What an ended task costs besides its bytes.
+    private static let imageBytes = 512
+
+    private func numbers(_ query: Query, _ bind: (inout Arguments) -> Void) throws(StorageError) -> [Int64] {
+        var numbers: [Int64] = []
+        try database.rows(query, bind) { row throws(StorageError) in
+            numbers.append(row.number())
+            return true
+        }
+        return numbers
+    }
+
+    private func task(_ number: Int64) throws(StorageError) -> TaskImage? {
+        var found: TaskImage?
+        try database.rows(.readTask, { $0.add(number) }) { row throws(StorageError) in
+            found = try row.task()
+            return false
+        }
+        guard var image = found else { return nil }
+        image.progress = try progress(of: image.id, limit: 1, from: .newest).rows.first
+        return image
+    }
+}
+
+extension Row {
+    fileprivate mutating func task() throws(StorageError) -> TaskImage {
+        let id = try taskID()
+        var image = TaskImage(
+            id: id, userID: optionalBytes(), projectID: optionalBytes(), group: bytes(), model: optionalBytes(), type: optionalBytes(),
+            priority: try value(Priority.self), provider: optionalBytes(), origin: try value(TaskOrigin.self), isDetached: number() != 0,
+            payload: .empty, timeout: .milliseconds(number()), retriesLeft: integer(), attempts: integer(),
+            idempotencyKey: optionalBytes(), createdAt: time(), enqueuedAt: time(), deadline: optionalTime(),
+            state: try value(TaskState.self), sequence: sequence(), worker: optionalBytes(), startedAt: optionalTime())
+        let endedAt = optionalTime()
+        let failure = try optionalNumber().map { number throws(StorageError) in
+            guard let raw = UInt8(exactly: number), let kind = FailureKind(rawValue: raw) else { throw .corrupt("a failure of no kind") }
+            return kind
+        }
+        image.payload = bytes()
+        image.metadata = optionalBytes()
+        let content = optionalBytes()
+        let details = optionalBytes()
+        let cost = optionalBytes()
+        guard image.state.isTerminal else { return image }
+        guard let endedAt else { throw .corrupt("an ended task without the time of its end") }
+        image.ending = TaskEnding(
+            id: id, state: image.state, content: content, failure: failure, details: details, cost: cost, endedAt: endedAt,
+            sequence: image.sequence)
+        return image
+    }
+}

@@ -1,0 +1,28 @@
+// Retention: forgets what is older than the history's time, in steps that are short enough to stand between two commits. The file does not
+// become smaller: its free pages are used again.
+import Base
+import Domain
+
+extension Store {
+    /// Removes up to `sweepRows` rows of each table that are older than `cutoff`: ended tasks with all that stands beside them, events,
+    /// logs, progress, closed sessions.
+    ///
+    /// - Returns: how many rows went, and whether every table has had its last.
+    func forget(before cutoff: WallTime) throws(StorageError) -> (rows: Int, isDone: Bool) {
+        let most = settings.sweepRows
+        let bind: (inout Arguments) -> Void = {
+            $0.add(cutoff)
+            $0.add(most)
+        }
+        return try change { database throws(StorageError) in
+            var rows = try remove(.forgetTasks, bind, &database)
+            var isDone = rows < most
+            for query in [Query.forgetEvents, .forgetLogs, .forgetProgress, .forgetSessions] {
+                let removed = try database.run(query, bind)
+                rows += removed
+                if removed >= most { isDone = false }
+            }
+            return (rows, isDone)
+        }
+    }
+}

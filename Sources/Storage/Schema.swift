@@ -1,0 +1,156 @@
+// Schema: the tables, and how a file of an earlier version becomes one of this. The tables progress_histories and web_socket_sessions have
+// the columns of document P in its order; times are milliseconds since 1970. Knows no rows.
+
+/// The versions of the tables: one list of statements a version, each applied to the one before it.
+struct Schema: Sendable {
+    var steps: [[String]]
+
+    /// The number in the file that says whose it is: "Sgbx".
+    static let applicationID = 0x5367_6278
+
+    var version: Int { steps.count }
+
+    static let current = Schema(steps: [versionOne])
+
+    private static let versionOne = [
+        // A task. What is large stands beside it, because a row is written anew whenever one of its columns changes.
+        """
+        CREATE TABLE tasks (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            user_id TEXT,
+            project_id TEXT,
+            task_group TEXT NOT NULL,
+            model TEXT,
+            type TEXT,
+            priority INTEGER NOT NULL,
+            provider TEXT,
+            origin INTEGER NOT NULL,
+            is_detached INTEGER NOT NULL,
+            timeout_ms INTEGER NOT NULL,
+            retries_left INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            idempotency_key TEXT,
+            created_at INTEGER NOT NULL,
+            enqueued_at INTEGER NOT NULL,
+            deadline_at INTEGER,
+            state INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            worker TEXT,
+            started_at INTEGER,
+            ended_at INTEGER,
+            failure INTEGER
+        )
+        """,
+        "CREATE INDEX tasks_state ON tasks (state)",
+        "CREATE INDEX tasks_ended_at ON tasks (ended_at) WHERE ended_at IS NOT NULL",
+        "CREATE TABLE task_payloads (task INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+        "CREATE TABLE task_metadata (task INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+        "CREATE TABLE task_outcomes (task INTEGER PRIMARY KEY, content BLOB, details BLOB, cost BLOB)",
+        // The numbers grow with time, so that the oldest rows are the first.
+        """
+        CREATE TABLE task_events (
+            number INTEGER PRIMARY KEY,
+            task INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        )
+        """,
+        "CREATE UNIQUE INDEX task_events_task ON task_events (task, sequence, kind)",
+        """
+        CREATE TABLE task_logs (
+            number INTEGER PRIMARY KEY,
+            task INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            level TEXT NOT NULL,
+            source TEXT NOT NULL,
+            text TEXT NOT NULL,
+            created_at INTEGER NOT NULL
+        )
+        """,
+        "CREATE INDEX task_logs_task ON task_logs (task)",
+        // The columns of document P, and the number of the event behind them.
+        """
+        CREATE TABLE progress_histories (
+            id INTEGER PRIMARY KEY,
+            task_id VARCHAR(100) NOT NULL,
+            progress INTEGER,
+            current_step VARCHAR(200),
+            total_steps INTEGER,
+            completed_steps INTEGER,
+            message VARCHAR(500),
+            status VARCHAR(20),
+            metadata TEXT,
+            created_at DATETIME,
+            seq INTEGER NOT NULL DEFAULT 0
+        )
+        """,
+        "CREATE INDEX idx_progress_histories_task_id ON progress_histories (task_id)",
+        "CREATE INDEX idx_progress_histories_status ON progress_histories (status)",
+        "CREATE INDEX idx_progress_histories_created_at ON progress_histories (created_at)",
+        """
+        CREATE TABLE web_socket_sessions (
+            id INTEGER PRIMARY KEY,
+            client_id VARCHAR(100) NOT NULL,
+            user_id VARCHAR(100),
+            project_id VARCHAR(100),
+            connected_at DATETIME,
+            disconnected_at DATETIME,
+            last_active_at DATETIME,
+            message_count INTEGER,
+            ip_address VARCHAR(50),
+            user_agent VARCHAR(500),
+            created_at DATETIME,
+            updated_at DATETIME
+        )
+        """,
+        "CREATE UNIQUE INDEX idx_web_socket_sessions_client_id ON web_socket_sessions (client_id)",
+        "CREATE INDEX idx_web_socket_sessions_user_id ON web_socket_sessions (user_id)",
+        "CREATE INDEX idx_web_socket_sessions_project_id ON web_socket_sessions (project_id)",
+        "CREATE INDEX web_socket_sessions_disconnected_at ON web_socket_sessions (disconnected_at) WHERE disconnected_at IS NOT NULL",
+    ]
+
+    /// Looks at whose file it is and which version, before anything is written to it.
+    ///
+    /// - Returns: the version; 0 for an empty file.
+    func version(of database: inout Database) throws(StorageError) -> Int {
+        let found = try database.number("PRAGMA user_version")
+        let application = try database.number("PRAGMA application_id")
+        let isEmpty = try database.number("SELECT count(*) FROM sqlite_schema") == 0
+        guard application == Schema.applicationID || application == 0 && found == 0 && isEmpty else { throw .foreign }
+        guard found <= version else { throw .tooNew(found: found, known: version) }
+        return found
+    }
+
+    /// Brings the file to this version, in one transaction: whole or not at all.
+    func migrate(_ database: inout Database) throws(StorageError) {
+        let found = try version(of: &database)
+        guard found < version else { return }
+        try database.transaction { database throws(StorageError) in
+            for step in steps[found...] {
+                for statement in step { try database.execute(statement) }
+            }
+            // A pragma takes no arguments; these are numbers of ours.
+            try database.execute("PRAGMA application_id = \(Schema.applicationID)")
+            try database.execute("PRAGMA user_version = \(version)")
+        }
+    }
+}
+
+extension Database {
+    /// Runs `body` as a whole or not at all.
+    mutating func transaction<Result>(_ body: (inout Database) throws(StorageError) -> Result) throws(StorageError) -> Result {
+        try run(.begin)
+        do {
+            let result = try body(&self)
+            try run(.commit)
+            return result
+        } catch {
+            // Some errors have rolled back already. Where even this fails, the next BEGIN says so.
+            if isInTransaction { _ = try? run(.rollback) }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// The schema: the document's columns, and files of other versions, other programs and no sense.
+import Base
+import Domain
+import Testing
+
+@testable import Storage
+
+struct SchemaTests {
+    @Test("P: the tables have the document's columns, in its order")
+    func documentColumns() throws {
+        var database = try Database(nil)
+        try Schema.current.migrate(&database)
+        let tables = [
+            "progress_histories": [
+                "id INTEGER pk", "task_id VARCHAR(100) not null", "progress INTEGER", "current_step VARCHAR(200)", "total_steps INTEGER",
+                "completed_steps INTEGER", "message VARCHAR(500)", "status VARCHAR(20)", "metadata TEXT", "created_at DATETIME",
+                "seq INTEGER not null",
+            ],
+            "web_socket_sessions": [
+                "id INTEGER pk", "client_id VARCHAR(100) not null", "user_id VARCHAR(100)", "project_id VARCHAR(100)",
+                "connected_at DATETIME", "disconnected_at DATETIME", "last_active_at DATETIME", "message_count INTEGER",
+                "ip_address VARCHAR(50)", "user_agent VARCHAR(500)", "created_at DATETIME", "updated_at DATETIME",
+            ],
+        ]
+        for (table, columns) in tables {
+            let rows = try database.texts(
+                """
+                SELECT name || ' ' || type || CASE WHEN pk THEN ' pk' WHEN "notnull" THEN ' not null' ELSE '' END
+                FROM pragma_table_info('\(table)') ORDER BY cid
+                """)
+            #expect(rows == columns, "\(table)")
+        }
+    }
+
+    @Test("P: what the document indexes is indexed, and client ids are unique")
+    func documentIndexes() throws {
+        var database = try Database(nil)
+        try Schema.current.migrate(&database)
+        let indexed = try database.texts(
+            """
+            SELECT t.name || '.' || c.name || CASE WHEN i."unique" THEN ' unique' ELSE '' END
+            FROM sqlite_schema t, pragma_index_list(t.name) i, pragma_index_info(i.name) c
+            WHERE t.name IN ('progress_histories', 'web_socket_sessions') AND i.partial = 0 ORDER BY 1
+            """)
+        #expect(
+            indexed == [
+                "progress_histories.created_at", "progress_histories.status", "progress_histories.task_id",
+                "web_socket_sessions.client_id unique", "web_socket_sessions.project_id", "web_socket_sessions.user_id",
+            ])
+    }
+
+    @Test("an empty file gets the tables once, and opening it again changes nothing")
+    func fromNothing() throws {
+        var database = try Database(nil)
+        #expect(try Schema.current.version(of: &database) == 0)
+        try Schema.current.migrate(&database)
+        #expect(try Schema.current.version(of: &database) == Schema.current.version)
+        let tables = try database.texts("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
+        try Schema.current.migrate(&database)
+        #expect(try database.texts("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL") == tables)
+    }
+
+    private static let next = Schema(steps: Schema.current.steps + [["ALTER TABLE tasks ADD COLUMN colour TEXT DEFAULT 'red'"]])
+
+    @Test("a file of an earlier version is brought to this one, with its rows")
+    func older() throws {
+        let scratch = try Scratch()
+        var rig = try Rig(scratch.location)
+        try rig.write(.submitted(image(1)))
+        try rig.journal.close()
+        let store = try Store(scratch.location, StorageSettings(), schema: SchemaTests.next)
+        #expect(try store.database.texts("SELECT id || colour FROM tasks") == ["\(name(1))red"])
+        #expect(try store.database.number("PRAGMA user_version") == Schema.current.version + 1)
+    }
+
+    @Test("a file of a later version is refused, and left as it is")
+    func newer() throws {
+        let scratch = try Scratch()
+        try Store(scratch.location, StorageSettings(), schema: SchemaTests.next).close()
+        #expect(throws: StorageError.tooNew(found: Schema.current.version + 1, known: Schema.current.version)) {
+            _ = try Rig(scratch.location)
+        }
+        let store = try Store(scratch.location, StorageSettings(), schema: SchemaTests.next)
+        #expect(try store.database.number("SELECT count(*) FROM tasks") == 0)
+    }
+
+    @Test("a migration that fails leaves nothing behind")
+    func broken() throws {
+        var database = try Database(nil)
+        let broken = Schema(steps: [["CREATE TABLE a (b)"], ["CREATE TABLE a (b)"]])
+        #expect(throws: StorageError.self) { try broken.migrate(&database) }
+        #expect(try database.number("SELECT count(*) FROM sqlite_schema") == 0)
+        #expect(try database.number("PRAGMA user_version") == 0)
+        try Schema.current.migrate(&database)
+    }
+
+    @Test(
+        "a database of another program is refused",
+        arguments: ["CREATE TABLE theirs (a)", "PRAGMA application_id = 7", "PRAGMA user_version = 1"])
+    func foreign(_ words: String) throws {
+        let scratch = try Scratch()
+        do {
+            var database = try Database(scratch.file)
+            try database.execute(words)
+        }
+        #expect(throws: StorageError.foreign) { _ = try Rig(scratch.location) }
+    }
+}
+
+extension Database {
+    /// The first column of all rows, of words without arguments.
+    mutating func texts(_ words: String) throws -> [String] {
+        var texts: [String] = []
+        try rows(words) { row throws(StorageError) in texts.append(row.bytes().description) }
+        return texts
+    }
+}
