@@ -153,7 +153,7 @@ extension EventLoop {
             let marks = outbox.marks(id)
             guard marks.isDisjoint(with: [.readingPaused, .closeAfterFlush, .abort]),
                 unsafe !record.pointee.throttle.contains(.unread)
-            else { return unsafe readLess(id, record, ready, host) }
+            else { return unsafe readLess(id, record, ready, marks, host) }
             unsafe receive(id, record, host)
         case .closing, .draining:
             unsafe discard(id, record, host)
@@ -184,14 +184,18 @@ extension EventLoop {
     }
 
     /// Input that is not wanted now, or no more. It stays in the kernel, whose window then closes; what epoll would say again and again
-    /// about it is taken off the watch, but only now: most pauses end before any input comes, and cost no call.
-    private func readLess(_ id: ConnectionID, _ record: RecordPointer, _ ready: Interest, _ host: any LoopHost) {
+    /// about it is taken off the watch, but only now: most pauses end before any input comes, and cost no call. An end that is not to be
+    /// heard goes off the watch with it; `rewatch` puts both back, and the input is then read up to the end.
+    private func readLess(
+        _ id: ConnectionID, _ record: RecordPointer, _ ready: Interest, _ marks: Outbox.Marks, _ host: any LoopHost
+    ) {
         if !ready.isDisjoint(with: [.hangUp, .error]) {
             let code = unsafe Socket(raw: record.pointee.descriptor).takeError()
             if code != 0 { return unsafe broke(id, record, code, host) }
         }
-        if ready.isDisjoint(with: [.hangUp, .error, .peerEnd]) {
-            unsafe watch(id, record, watched(record).subtracting(.input))
+        let unheard: Interest = marks.contains(.endUnheard) ? [.input, .peerEnd] : .input
+        if ready.isDisjoint(with: Interest([.hangUp, .error, .peerEnd]).subtracting(unheard)) {
+            unsafe watch(id, record, watched(record).subtracting(unheard))
         } else {
             unsafe peerEnded(id, record, host, unreadInput: true)
         }

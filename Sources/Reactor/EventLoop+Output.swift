@@ -108,7 +108,8 @@ extension EventLoop {
     @inline(__always)
     func watched(_ record: RecordPointer) -> Interest { unsafe Interest(rawValue: UInt32(record.pointee.interest)) }
 
-    /// Output is watched while something waits; input, where it is wanted, is put back on the watch. It is taken off only when it comes.
+    /// Output is watched while something waits; input and the peer's end, where they are wanted, are put back on the watch. They are
+    /// taken off only when they come.
     @inline(__always)
     private func rewatch(_ id: ConnectionID, _ record: RecordPointer, _ marks: Outbox.Marks, _ waiting: Int) {
         var interest = unsafe watched(record)
@@ -116,6 +117,7 @@ extension EventLoop {
         switch unsafe record.pointee.phase {
         case .open:
             if !marks.contains(.readingPaused), unsafe !record.pointee.throttle.contains(.unread) { interest.insert(.input) }
+            if !marks.contains(.endUnheard) { interest.insert(.peerEnd) }
         case .closing:
             // Its input is thrown away.
             interest.insert(.input)

@@ -71,7 +71,7 @@ import Testing
         outbox.open(next)
         outbox.append(SharedBytes("late"), to: id)
         outbox.closeAfterFlush(id)
-        #expect(waiting(outbox, next) == "" && !outbox.wantsClose(next) && !outbox.wantsAbort(next))
+        #expect(waiting(outbox, next) == "" && outbox.marks(next) == [])
         #expect(outbox.queuedBytes == 0 && outbox.queuedBytes(id) == 0)
         #expect(!outbox.isOpen(ConnectionID(slot: 9_999, generation: 1)))
     }
@@ -102,19 +102,58 @@ import Testing
         #expect(outbox.wantsReadingPaused(id))
         outbox.resumeReading(id)
         #expect(!outbox.wantsReadingPaused(id))
+        outbox.pauseReading(id, hearsEnd: false)
+        #expect(outbox.marks(id).isSuperset(of: [.readingPaused, .endUnheard]))
+        outbox.pauseReading(id)
+        #expect(outbox.marks(id).contains(.readingPaused) && !outbox.marks(id).contains(.endUnheard))
+        outbox.pauseReading(id, hearsEnd: false)
+        outbox.resumeReading(id)
+        #expect(outbox.marks(id).isDisjoint(with: [.readingPaused, .endUnheard]))
         outbox.setAnswersItself(id, true)
         #expect(outbox.answersItself(id))
         outbox.setAnswersItself(id, false)
         #expect(!outbox.answersItself(id))
         outbox.closeAfterFlush(id)
         outbox.abort(id)
-        #expect(outbox.wantsClose(id) && outbox.wantsAbort(id))
+        #expect(outbox.marks(id).isSuperset(of: [.closeAfterFlush, .abort]))
+    }
+
+    @Test("the arena of a turn stays bounded, whatever the turn answers, and the order stays too")
+    func arenaBytesMax() {
+        let outbox = Outbox(arenaBytesRetained: 64, arenaBytesMax: 100)
+        outbox.open(id)
+        outbox.open(other)
+        var most = 0
+        var expected = ""
+        for number in 0..<1_000 {
+            expected += "private \(number), "
+            outbox.write(to: id) { $0.append("private \(number), ") }
+            if number % 100 == 0 {
+                expected += "shared, "
+                outbox.append(SharedBytes("shared, "), to: id)
+                outbox.write(to: other) { $0.append("+") }
+            }
+            outbox.write(to: id) { _ in }
+            most = max(most, outbox.arenaBytes)
+        }
+        #expect(most > 100 && most < 100 + 20)
+        #expect(outbox.queuedBytes(id) == expected.utf8.count && outbox.queuedBytes == expected.utf8.count + 10)
+        #expect(String(decoding: gathered(outbox, id, slices: 4_096, bytesMax: .max), as: UTF8.self) == expected)
+        #expect(waiting(outbox, other) == "++++++++++")
+        outbox.consume(id, 300)
+        for id in [id, other] { outbox.settle(id) }
+        outbox.endTurn()
+        outbox.write(to: other) { $0.append(", the next turn's arena") }
+        #expect(outbox.arenaBytes == 23, "the next turn has an arena again")
+        #expect(waiting(outbox, other) == "++++++++++, the next turn's arena")
+        #expect(gathered(outbox, id, slices: 4_096, bytesMax: .max) == Array(expected.utf8.dropFirst(300)))
     }
 
     @Test("agrees with plain byte arrays through random turns and partial writes", arguments: UInt64(0)..<20)
     func oracle(_ seed: UInt64) {
         var random = Seeded(seed: seed)
-        let outbox = Outbox(arenaBytesRetained: 256)
+        // Odd seeds fill the arena within their turns.
+        let outbox = Outbox(arenaBytesRetained: 256, arenaBytesMax: seed % 2 == 0 ? 64 << 20 : 60)
         let ids = (0..<5).map { ConnectionID(slot: UInt32($0 * 40), generation: 1) }
         for id in ids { outbox.open(id) }
         var oracle = [[UInt8]](repeating: [], count: ids.count)

@@ -172,6 +172,98 @@ struct EventLoopInputTests {
         #expect(rig.host.input[id] == nil)
     }
 
+    @Test(
+        "an end that is not heard in a pause keeps nothing awake, and is told once all input has been read",
+        arguments: [0, 1, 100], [false, true])
+    func endUnheard(_ kibibytes: Int, _ closes: Bool) throws {
+        let rig = try Rig { $0.receiveBytes = 1_000 }
+        let (peer, id) = try rig.connect()
+        rig.outbox.pauseReading(id, hearsEnd: false)
+        let input = pattern(kibibytes << 10)
+        #expect(peer.send(input) == input.count)
+        if closes { peer.close() } else { peer.shutdownOutput() }
+        try rig.turn(until: { rig.totals.figures.interestChanges == 1 || rig.host.notes.count > 1 })
+        for _ in 0..<3 {
+            try rig.turn()
+            #expect(rig.last.events == 0, "neither the input nor the end keeps the loop awake")
+        }
+        #expect(rig.host.notes == [.opened(id)])
+        #expect(rig.outbox.isOpen(id))
+        rig.outbox.resumeReading(id)
+        try rig.turn(until: { rig.loop.connectionCount == 0 })
+        #expect(rig.host.input[id] ?? [] == input)
+        #expect(rig.host.notes.last == .peerEnded(id))
+        #expect(rig.host.life(id) == [.opened(id), .peerEnded(id)])
+        #expect(rig.totals.figures.interestChanges == 2)
+    }
+
+    @Test("each message of an ended peer may pause anew: all of them come, then the end")
+    func endUnheardAgain() throws {
+        let rig = try Rig { $0.receiveBytes = 10 }
+        let (peer, id) = try rig.connect()
+        rig.host.onReceived = { id, _ in rig.outbox.pauseReading(id, hearsEnd: false) }
+        peer.send(pattern(95))
+        peer.shutdownOutput()
+        for count in 1...10 {
+            try rig.turn(until: { rig.host.notes.count == 1 + count })
+            try rig.turn()
+            // Answers go out to a peer that has ended its side alone.
+            rig.write([UInt8(count)], to: id)
+            try rig.turn()
+            #expect(rig.host.notes.count == 1 + count)
+            rig.outbox.resumeReading(id)
+        }
+        try rig.turn(until: { rig.loop.connectionCount == 0 })
+        #expect(rig.host.input[id] == pattern(95))
+        #expect(rig.host.life(id) == [.opened(id), .peerEnded(id)])
+        #expect(peer.awaitEnd() == (Array(1...10), .bytes([])))
+    }
+
+    @Test("a pause that hears the end ends one that does not")
+    func endHeardAgain() throws {
+        let rig = try Rig()
+        let (peer, id) = try rig.connect()
+        rig.outbox.pauseReading(id, hearsEnd: false)
+        peer.shutdownOutput()
+        try rig.turn(until: { rig.totals.figures.interestChanges == 1 || rig.host.notes.count > 1 })
+        #expect(rig.host.notes == [.opened(id)])
+        rig.outbox.pauseReading(id)
+        try rig.turn()
+        try rig.turn()
+        #expect(rig.host.life(id) == [.opened(id), .peerEnded(id)])
+    }
+
+    @Test("a connection whose end is not heard is closed or aborted as any other", arguments: [false, true])
+    func endUnheardThenClosed(_ aborts: Bool) throws {
+        let rig = try Rig()
+        let (peer, id) = try rig.connect()
+        rig.outbox.pauseReading(id, hearsEnd: false)
+        peer.send([1, 2, 3])
+        peer.shutdownOutput()
+        try rig.turn(until: { rig.totals.figures.interestChanges == 1 || rig.host.notes.count > 1 })
+        rig.write([7], to: id)
+        if aborts { rig.outbox.abort(id) } else { rig.outbox.closeAfterFlush(id) }
+        try rig.turn(until: { rig.loop.connectionCount == 0 })
+        #expect(rig.host.notes == [.opened(id), .requested(id)])
+        if !aborts { #expect(peer.awaitEnd() == ([7], .bytes([]))) }
+    }
+
+    @Test("a reset ends a paused connection, though its peer's end is not heard", arguments: [false, true])
+    func resetUnheard(_ endsFirst: Bool) throws {
+        let rig = try Rig()
+        let (peer, id) = try rig.connect()
+        rig.outbox.pauseReading(id, hearsEnd: false)
+        if endsFirst {
+            peer.shutdownOutput()
+            try rig.turn(until: { rig.totals.figures.interestChanges == 1 || rig.host.notes.count > 1 })
+        }
+        try rig.turn()
+        peer.reset()
+        try rig.turn(until: { rig.loop.connectionCount == 0 })
+        // To a socket whose peer has ended its side, the kernel calls a reset a broken pipe.
+        #expect(rig.host.life(id) == [.opened(id), .broken(id, endsFirst ? EPIPE : ECONNRESET)])
+    }
+
     @Test("a peer that resets breaks its connection", arguments: [false, true])
     func reset(_ isPaused: Bool) throws {
         let rig = try Rig()

@@ -46,13 +46,13 @@ struct EventLoopTests {
         #expect(try rig.read(20, from: other) == pattern(20))
     }
 
-    @Test("in steady state nothing is watched anew, nor for a pause in which no input comes")
-    func steadyState() throws {
+    @Test("in steady state nothing is watched anew, nor for a pause in which no input comes", arguments: [true, false])
+    func steadyState(_ hearsEnd: Bool) throws {
         let rig = try Rig()
         let outbox = rig.outbox
         rig.host.onReceived = { id, bytes in
             outbox.write(to: id) { $0.append(bytes.span) }
-            outbox.pauseReading(id)
+            outbox.pauseReading(id, hearsEnd: hearsEnd)
         }
         rig.host.onTurnEnded = { for id in rig.host.peers.keys { outbox.resumeReading(id) } }
         let (peer, _) = try rig.connect()
@@ -103,6 +103,36 @@ struct EventLoopTests {
         #expect(rig.totals.figures.writes == writes)
         let tail = (0..<5).flatMap { pattern(10, $0) }
         #expect(try rig.read((12 << 20) + 50, from: peer).suffix(50) == tail[...])
+    }
+
+    @Test("more ready connections than a turn takes events are served in rotation, and nobody starves, nor the doorbell")
+    func eventsMax() throws {
+        // One byte a read: everybody stays ready.
+        let rig = try Rig { $0.receiveBytes = 1 }
+        let mailbox = Mailbox<Int>(doorbell: rig.loop.doorbell)
+        let eventsMax = EventLoop.Settings().eventsMax
+        let peers = try (0..<200).map { _ in try rig.connect() }
+        for (peer, id) in peers {
+            peer.send(pattern(100))
+            let record = try unsafe #require(unsafe rig.loop.table.find(id))
+            var entry = unsafe pollfd(fd: record.pointee.descriptor, events: Int16(POLLIN), revents: 0)
+            #expect(unsafe poll(&entry, 1, 10_000) == 1)
+        }
+        mailbox.post(1)
+        let rotation = (peers.count + eventsMax - 1) / eventsMax
+        #expect(rotation > 1)
+        for round in 1...5 {
+            for _ in 0..<rotation {
+                try rig.turn()
+                #expect(rig.last.events <= 64 && rig.last.bytesIn <= 64)
+            }
+            // One more turn in all for what came while the first looked, the doorbell among it.
+            if round == 1 { try rig.turn() }
+            let served = peers.map { rig.host.input[$0.1]?.count ?? 0 }
+            #expect(served.allSatisfy { $0 >= round }, "after \(round) rounds: \(served)")
+            #expect((served.max() ?? 0) - (served.min() ?? 0) <= 1)
+            #expect(rig.host.notes.contains(.completions))
+        }
     }
 
     @Test("a connection sends no more in a turn than its budget")

@@ -20,6 +20,8 @@ public final class Outbox {
         public static let readingPaused = Marks(rawValue: 8)
         /// Its input makes its output: what it does not read, it may not add to.
         public static let answersItself = Marks(rawValue: 16)
+        /// While its reading is paused, that the peer has ended its side is not told either.
+        public static let endUnheard = Marks(rawValue: 32)
     }
 
     private enum Presence: UInt8 {
@@ -41,12 +43,19 @@ public final class Outbox {
     private var dirty: [ConnectionID] = []
     private var arena: ByteWriter
     private let arenaBytesRetained: Int
+    private let arenaBytesMax: Int
+    /// Where a private write is made that the arena has no more room for; it is empty between writes.
+    private var spare = ByteWriter(capacity: 16)
     /// Bytes that wait for all connections together.
     public private(set) var queuedBytes = 0
 
-    /// - Parameter arenaBytesRetained: what the arena keeps from turn to turn; a larger turn gives the rest back.
-    public init(arenaBytesRetained: Int = 1 << 20) {
+    /// - Parameters:
+    ///   - arenaBytesRetained: what the arena keeps from turn to turn; a larger turn gives the rest back.
+    ///   - arenaBytesMax: an arena that holds more than this takes no further write until the turn ends: each gets a block of its own,
+    ///     which is freed once it has gone out. So the arena holds at most this and one write.
+    public init(arenaBytesRetained: Int = 1 << 20, arenaBytesMax: Int = 64 << 20) {
         self.arenaBytesRetained = arenaBytesRetained
+        self.arenaBytesMax = arenaBytesMax
         arena = ByteWriter(capacity: min(arenaBytesRetained, 64 << 10))
         rowCount = 64
         unsafe rows = .allocate(capacity: 64)
@@ -76,11 +85,13 @@ public final class Outbox {
 
     // MARK: The machine's side
 
-    /// Writes bytes for one connection alone: `body` appends them to the turn's arena. Nothing is written for a connection that is gone.
+    /// Writes bytes for one connection alone: `body` appends them to the turn's arena, or to a block of their own where the arena is
+    /// full. Nothing is written for a connection that is gone.
     @inline(__always)
     public func write(to id: ConnectionID, _ body: (inout ByteWriter) -> Void) {
         guard let row = unsafe openRow(id) else { return }
         let start = arena.count
+        guard start <= arenaBytesMax else { return writeApart(to: id, body) }
         body(&arena)
         let length = arena.count - start
         guard length > 0 else { return }
@@ -88,6 +99,15 @@ public final class Outbox {
         unsafe row.pointee.queue.appendArena(start: start, length: length)
         queuedBytes += length
         unsafe touch(row, id)
+    }
+
+    /// A turn that answers more than the arena is to hold: what the peers send decides how much that is, so that it must not trap.
+    @inline(never)
+    private func writeApart(to id: ConnectionID, _ body: (inout ByteWriter) -> Void) {
+        body(&spare)
+        let bytes = spare.seal()
+        spare.removeAll(retaining: arenaBytesRetained)
+        if !bytes.isEmpty { append(bytes, to: id) }
     }
 
     /// Appends a reference to `bytes`, which many connections may share. Nothing is done for a connection that is gone.
@@ -104,12 +124,21 @@ public final class Outbox {
     /// Ends the connection at the end of this turn, whatever still waits.
     public func abort(_ id: ConnectionID) { mark(id, .abort) }
 
-    /// Reads nothing more from the connection until `resumeReading`; its end is still noticed.
-    public func pauseReading(_ id: ConnectionID) { mark(id, .readingPaused) }
+    /// Reads nothing more from the connection until `resumeReading`. The last call decides about the end.
+    ///
+    /// - Parameter hearsEnd: whether the peer's end of its side is told during the pause, and what it sent before then is lost. Where it
+    ///   is not, everything is read after the pause, and then the end is told. A connection that breaks is told of in either case.
+    public func pauseReading(_ id: ConnectionID, hearsEnd: Bool = true) {
+        guard let row = unsafe openRow(id) else { return }
+        unsafe row.pointee.marks.insert(.readingPaused)
+        if hearsEnd { unsafe row.pointee.marks.remove(.endUnheard) } else { unsafe row.pointee.marks.insert(.endUnheard) }
+        unsafe touch(row, id)
+    }
 
+    /// Reads the connection again, and hears its end; nothing changes for one that is not paused.
     public func resumeReading(_ id: ConnectionID) {
         guard let row = unsafe openRow(id), unsafe row.pointee.marks.contains(.readingPaused) else { return }
-        unsafe row.pointee.marks.remove(.readingPaused)
+        unsafe row.pointee.marks.subtract([.readingPaused, .endUnheard])
         unsafe touch(row, id)
     }
 
@@ -226,8 +255,6 @@ public final class Outbox {
     /// All marks in one look; none for a connection that is gone.
     public func marks(_ id: ConnectionID) -> Marks { unsafe row(id)?.pointee.marks ?? [] }
 
-    public func wantsClose(_ id: ConnectionID) -> Bool { marks(id).contains(.closeAfterFlush) }
-    public func wantsAbort(_ id: ConnectionID) -> Bool { marks(id).contains(.abort) }
     public func wantsReadingPaused(_ id: ConnectionID) -> Bool { marks(id).contains(.readingPaused) }
     public func answersItself(_ id: ConnectionID) -> Bool { marks(id).contains(.answersItself) }
 }
