@@ -90,10 +90,10 @@ let package = Package(
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
         tests("Domain", ["Base", "Domain"]),
         tests("Dialects", ["Base", "Crypto", "Dialects", "Domain", "JSON"]),
-        tests("Gateway", ["Base", "Clients", "Domain", "Gateway", "HTTP1", "WebSockets"]),
+        tests("Gateway", ["Base", "Clients", "Dialects", "Domain", "Gateway", "HTTP1", "WebSockets"]),
         tests("Reactor", ["Base", "CLinux", "Reactor"]),
         tests("Storage", ["Base", "CSQLite", "Domain", "Storage", "StorageCrash"]),
-        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "signalbox"]),
+        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "signalbox"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),
     ]

@@ -4,15 +4,6 @@ public import Base
 public import Domain
 public import JSON
 
-/// What a client ordered, always without waiting for it.
-public struct GPUTaskOrder: Sendable {
-    public var submission: Submission
-    /// Plain text: on whose machines it shall run.
-    public var provider: SharedBytes?
-    /// Plain text: what kind of task it is.
-    public var type: SharedBytes?
-}
-
 /// One client of a task's socket.
 public struct TaskConnection: Sendable {
     /// Who it is; nil on an open surface.
@@ -31,17 +22,20 @@ public struct TaskConnection: Sendable {
 public enum GPUTaskAPI {
     // MARK: Requests
 
-    /// Reads the body of a submission: document D's, with `provider` and `type`.
+    /// Reads the body of a submission: document D's, with `provider` and `type`; nobody waits for it, whatever it says.
     ///
     /// - Parameters: as of ``DispatchAPI/readOrder(_:_:key:limits:scratch:)``.
     public static func readOrder(
         _ body: Span<UInt8>, _ index: JSONIndex, key: SharedBytes?, limits: Limits, scratch: inout ByteWriter
-    ) throws(RequestProblem) -> GPUTaskOrder {
-        let order = try DispatchAPI.readOrder(body, index, key: key, limits: limits, scratch: &scratch)
+    ) throws(RequestProblem) -> Order {
+        var order = try DispatchAPI.readOrder(body, index, key: key, limits: limits, scratch: &scratch)
         let members = try Members(index)
         let provider = try members.text("provider", bytesMax: limits.nameBytesMax, in: body, &scratch)
         let type = try members.text("type", bytesMax: limits.nameBytesMax, in: body, &scratch)
-        return GPUTaskOrder(submission: order.submission, provider: named(provider), type: named(type))
+        order.submission.provider = named(provider)
+        order.submission.type = named(type)
+        order.isAsync = true
+        return order
     }
 
     /// An empty name is none.

@@ -156,6 +156,9 @@ public enum WorkerDialect {
                 guard count < limits.modelsMax else {
                     throw .outOfRange(member: "models", expected: "at most \(limits.modelsMax) names")
                 }
+                guard members.index.kind(of: element) == .string else {
+                    throw .wrongType(member: "models", expected: "an array of texts")
+                }
                 let name = try members.text(element, "models", bytesMax: limits.nameBytesMax, in: text, &scratch)
                 if !names.contains(name) { names.append(name) }
             }

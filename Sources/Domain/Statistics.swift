@@ -26,7 +26,9 @@ public struct DurationHistogram: Sendable {
         }
         counts[low] += 1
         count += 1
-        sumNanoseconds &+= max(span.nanoseconds, 0)
+        // Ten thousand open tasks fill 63 bits of nanoseconds in eleven days: the sum then stays where it is.
+        let (sum, overflow) = sumNanoseconds.addingReportingOverflow(max(span.nanoseconds, 0))
+        sumNanoseconds = overflow ? .max : sum
     }
 }
 

@@ -32,6 +32,8 @@ final class Context {
     private var conversations: [Conversation?] = []
     private var timers = TimerWheel<ConnectionID>()
     private var dateLine = DateLine()
+    /// The moment that is being told of, for those who are asked for something in the middle of it.
+    private(set) var present = Instant(nanoseconds: 0)
     /// What the wall's clock was ahead of the monotonic one when they were last compared, in milliseconds.
     private var wallOffset: Int64 = 0
 
@@ -53,6 +55,7 @@ final class Context {
 
     /// Notes what the wall's clock shows now; it may step, deadlines do not.
     func observe(_ wall: WallTime, at now: Instant) {
+        present = now
         wallOffset = wall.milliseconds - now.nanoseconds / 1_000_000
     }
 

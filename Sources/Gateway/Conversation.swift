@@ -22,9 +22,9 @@ final class HTTPConversation {
     enum Request {
         case none
         /// Its head was read; it is acted upon once it is whole.
-        case reading(Route, key: SharedBytes?)
+        case reading(Route, key: SharedBytes?, Principal)
         /// Its body is read by the worker pool.
-        case reviewing
+        case reviewing(OrderForm, Principal)
         /// It waits for the end of its task.
         case waiting(TaskRecord)
     }
@@ -62,11 +62,15 @@ final class WebSocketConversation {
         case echo
         case worker(Worker)
         case taskWatcher(TaskWatcher)
+        /// Closed at once: the reason stands in the close frame, where a browser can read it.
+        case refused(CloseReason)
     }
 
     let id: ConnectionID
     let peer: PeerAddress
     let role: Role
+    /// Who speaks; a newer token of the same user takes the place of an older one.
+    var principal: Principal
     var socket: WebSocketConnection
     /// Bytes that came while a message of this connection was in the hands of the pool.
     var leftover = ByteQueue()
@@ -77,10 +81,13 @@ final class WebSocketConversation {
     var lastReceived: Instant
     var timer: TimerTicket?
 
-    init(id: ConnectionID, peer: PeerAddress, role: Role, deflate: DeflateParameters?, at now: Instant) {
+    init(
+        id: ConnectionID, peer: PeerAddress, role: Role, principal: Principal, deflate: DeflateParameters?, at now: Instant
+    ) {
         self.id = id
         self.peer = peer
         self.role = role
+        self.principal = principal
         socket = WebSocketConnection(deflate: deflate)
         lastReceived = now
     }

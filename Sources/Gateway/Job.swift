@@ -9,7 +9,7 @@ internal import WebSockets
 public struct Job: Sendable {
     enum Work: Sendable {
         /// Read the body of a submission.
-        case readOrder(SharedBytes, key: SharedBytes?)
+        case readOrder(SharedBytes, OrderForm, key: SharedBytes?)
         /// Read a worker's message.
         case readWorkerMessage(SharedBytes)
         /// Compress a message into a frame.
@@ -34,10 +34,10 @@ public struct Job: Sendable {
     private func result(_ limits: Limits) -> Completion.Result {
         var scratch = ByteWriter()
         switch work {
-        case .readOrder(let body, let key):
+        case .readOrder(let body, let form, let key):
             do {
                 let index = try JSONIndex(of: body, limits: limits.json)
-                return .order(.success(try DispatchAPI.readOrder(body.span, index, key: key, limits: limits, scratch: &scratch)))
+                return .order(.success(try form.read(body.span, index, key: key, limits: limits, scratch: &scratch)))
             } catch let problem as RequestProblem {
                 return .order(.failure(problem))
             } catch let error as JSONError {

@@ -7,9 +7,21 @@ enum Origin {
     ///   - origin: the Origin header, `scheme://host[:port]`.
     ///   - authority: what the request was sent to, `host[:port]`.
     static func isAllowed(_ origin: Span<UInt8>, authority: Span<UInt8>, allowed: [SharedBytes]) -> Bool {
-        // The same site: what stands behind `scheme://` is what the request was sent to.
-        if let host = host(origin), !host.isEmpty, equals(origin.extracting(host), authority) { return true }
+        // The same site: what stands behind `scheme://` is what the request was sent to. That says something only of an address, or of
+        // this machine: any other name may have been made to lead here by whoever made the page (DNS rebinding).
+        if let host = host(origin), isAddress(authority), equals(origin.extracting(host), authority) { return true }
         return allowed.contains { equals(origin, $0.span) }
+    }
+
+    /// Whether the authority is `localhost`, an IPv4 or an IPv6 address, each with a port or without.
+    private static func isAddress(_ authority: Span<UInt8>) -> Bool {
+        guard !authority.isEmpty else { return false }
+        if authority[0] == UInt8(ascii: "[") { return true }
+        var end = 0
+        while end < authority.count, authority[end] != UInt8(ascii: ":") { end += 1 }
+        if authority.equals("localhost", ignoringASCIICaseAt: 0..<end) { return true }
+        // A name that ends in a digit is no name: browsers read it as an IPv4 address (the URL standard's ends-in-a-number check).
+        return end > 0 && authority[end - 1].isASCIIDigit
     }
 
     private static func host(_ origin: Span<UInt8>) -> Range<Int>? {

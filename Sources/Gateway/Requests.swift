@@ -13,11 +13,14 @@ final class Requests {
     private let context: Context
     private let responses: Responses
     private let upgrades: Upgrades
+    private let watching: WatchRequests
+    private var hasWarnedOfEndlessTokens = false
 
     init(_ context: Context, responses: Responses, upgrades: Upgrades) {
         self.context = context
         self.responses = responses
         self.upgrades = upgrades
+        watching = WatchRequests(context, responses: responses)
     }
 
     // MARK: Heads
@@ -36,6 +39,16 @@ final class Requests {
                 return nil
             }
         }
+        let principal: Principal
+        switch admission(to: route.surface, head, bytes, at: now) {
+        case .admitted(let admitted): principal = admitted
+        case .refused(let refusal):
+            context.log.debug("request refused", ("reason", refusal.reason), ("peer", conversation.peer))
+            // A browser can read a close code, but not the status of a refused handshake: documents G and N ask for 4003.
+            if case .taskSocket = route { return upgrades.refuse(conversation, .unauthenticated, head, bytes, at: now) }
+            responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+            return nil
+        }
         switch route {
         case .notFound:
             responses.fail(conversation, .notFound, "Not found", at: now)
@@ -45,15 +58,31 @@ final class Requests {
             responses.fail(conversation, .methodNotAllowed, "Method not allowed", allow: allow, at: now)
         case .options(let allow):
             responses.respond(conversation, .noContent, allow: allow, at: now)
-        case .workerSocket, .echoSocket:
-            return upgrades.begin(conversation, route, head, bytes, at: now)
-        case .submit where !isJSON(head, bytes):
+        case .workerSocket, .echoSocket, .taskSocket:
+            return upgrades.begin(conversation, route, principal, head, bytes, at: now)
+        case .submit(_) where !isJSON(head, bytes):
             responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
-        case .submit, .task, .cancel, .health, .readiness, .metrics, .asset:
-            conversation.request = .reading(route, key: head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) })
+        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .health, .readiness, .metrics, .asset:
+            let key = head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) }
+            conversation.request = .reading(route, key: key, principal)
             askForBody(conversation)
         }
         return nil
+    }
+
+    /// Who speaks, where the one may.
+    private func admission(
+        to surface: Surface?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+    ) -> Authentication.Admission {
+        guard let surface else { return .admitted(.anonymous) }
+        let authentication = context.settings.authentication
+        let identity = authentication.identify(head, bytes, at: context.moment(now).wall, scratch: &context.scratch)
+        let admission = authentication.admit(identity, to: surface)
+        if case .admitted(let principal) = admission, principal.neverExpires, !hasWarnedOfEndlessTokens {
+            hasWarnedOfEndlessTokens = true
+            context.log.warning("a token without an end is used", ("user", principal.user))
+        }
+        return admission
     }
 
     /// A client that waits to be asked for its body is asked (RFC 9110 §10.1.1).
@@ -68,7 +97,7 @@ final class Requests {
     private func isJSON(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
         guard let type = head.value(.contentType) else { return true }
         var end = type.lowerBound
-        while end < type.upperBound, bytes[end] != UInt8(ascii: ";"), bytes[end] != UInt8(ascii: " ") { end += 1 }
+        while end < type.upperBound, bytes[end] != UInt8(ascii: ";"), bytes[end] > UInt8(ascii: " ") { end += 1 }
         return bytes.equals("application/json", ignoringASCIICaseAt: type.lowerBound..<end)
     }
 
@@ -76,21 +105,26 @@ final class Requests {
 
     func finish(_ conversation: HTTPConversation, whole body: inout ByteWriter, at now: Instant) {
         guard body.count > context.limits.inlineWorkBytes else { return finish(conversation, body.span, at: now) }
-        guard case .reading(.submit, let key) = conversation.request else { return finish(conversation, body.span, at: now) }
-        review(conversation, body.take(), key: key)
+        guard case .reading(.submit(let form), let key, let principal) = conversation.request else {
+            return finish(conversation, body.span, at: now)
+        }
+        review(conversation, body.take(), form, key: key, of: principal)
     }
 
     func finish(_ conversation: HTTPConversation, _ body: Span<UInt8>, at now: Instant) {
-        guard case .reading(let route, let key) = conversation.request else { return }
+        guard case .reading(let route, let key, let principal) = conversation.request else { return }
         conversation.request = .none
         switch route {
-        case .submit:
+        case .submit(let form):
             guard body.count <= context.limits.inlineWorkBytes else {
-                return review(conversation, SharedBytes(copying: body), key: key)
+                return review(conversation, SharedBytes(copying: body), form, key: key, of: principal)
             }
-            submit(conversation, read(body, key: key), at: now)
-        case .task(let id): answerTask(conversation, id, at: now)
-        case .cancel(let id): cancel(conversation, id, at: now)
+            submit(conversation, read(body, form, key: key), form, of: principal, at: now)
+        case .gpuTask(let id): watching.answerTask(conversation, id, to: principal, at: now)
+        case .gpuConnections(let id): watching.answerConnections(conversation, of: id, to: principal, at: now)
+        case .gpuStatistics: watching.answerStatistics(conversation, to: principal, at: now)
+        case .task(let id): answerTask(conversation, id, to: principal, at: now)
+        case .cancel(let id): cancel(conversation, id, for: principal, at: now)
         case .health: responses.respond(conversation, .ok, text: "{\"status\":\"ok\"}", at: now)
         case .readiness:
             if context.isDraining {
@@ -100,19 +134,22 @@ final class Requests {
             }
         case .metrics: answerMetrics(conversation, at: now)
         case .asset(let asset): answer(conversation, asset, at: now)
-        case .workerSocket, .echoSocket, .options, .methodNotAllowed, .notFound, .unknownTask:
+        case .workerSocket, .echoSocket, .taskSocket, .options, .methodNotAllowed, .notFound, .unknownTask:
             preconditionFailure("a request of this route was answered by its head")
         }
     }
 
     /// Lets the pool read a large body.
-    private func review(_ conversation: HTTPConversation, _ body: SharedBytes, key: SharedBytes?) {
-        conversation.request = .reviewing
+    private func review(
+        _ conversation: HTTPConversation, _ body: SharedBytes, _ form: OrderForm, key: SharedBytes?, of principal: Principal
+    ) {
+        conversation.request = .reviewing(form, principal)
         context.jobs.append(Job(
-            ticket: .request(conversation.id, number: conversation.number), work: .readOrder(body, key: key)))
+            ticket: .request(conversation.id, number: conversation.number), work: .readOrder(body, form, key: key)))
     }
 
-    private func read(_ body: Span<UInt8>, key: SharedBytes?) -> Result<Order, RequestProblem> {
+    private func read(_ body: Span<UInt8>, _ form: OrderForm, key: SharedBytes?) -> Result<Order, RequestProblem> {
+        guard !body.isEmpty else { return .failure(.nothingToDo) }
         do throws(JSONError) {
             try context.index.build(from: body)
         } catch {
@@ -120,7 +157,7 @@ final class Requests {
         }
         do throws(RequestProblem) {
             return .success(
-                try DispatchAPI.readOrder(body, context.index, key: key, limits: context.limits, scratch: &context.scratch))
+                try form.read(body, context.index, key: key, limits: context.limits, scratch: &context.scratch))
         } catch {
             return .failure(error)
         }
@@ -128,12 +165,15 @@ final class Requests {
 
     /// The pool has read a body.
     func reviewed(_ conversation: HTTPConversation, number: UInt32, _ order: Result<Order, RequestProblem>, at now: Instant) {
-        guard conversation.number == number, case .reviewing = conversation.request else { return }
+        guard conversation.number == number, case .reviewing(let form, let principal) = conversation.request else { return }
         conversation.request = .none
-        submit(conversation, order, at: now)
+        submit(conversation, order, form, of: principal, at: now)
     }
 
-    private func submit(_ conversation: HTTPConversation, _ order: Result<Order, RequestProblem>, at now: Instant) {
+    private func submit(
+        _ conversation: HTTPConversation, _ order: Result<Order, RequestProblem>, _ form: OrderForm, of principal: Principal,
+        at now: Instant
+    ) {
         switch order {
         case .failure(let problem):
             responses.fail(conversation, .badRequest, problem, at: now)
@@ -143,11 +183,13 @@ final class Requests {
         case .success(var order):
             // A key without a letter would make one task of all who send it.
             if order.submission.idempotencyKey?.isEmpty == true { order.submission.idempotencyKey = nil }
-            submit(conversation, order, at: now)
+            order.submission.idempotencyKey = order.submission.idempotencyKey.map { principal.own($0) }
+            order.submission.user = principal.user
+            submit(conversation, order, form, at: now)
         }
     }
 
-    private func submit(_ conversation: HTTPConversation, _ order: Order, at now: Instant) {
+    private func submit(_ conversation: HTTPConversation, _ order: Order, _ form: OrderForm, at now: Instant) {
         context.text.removeAll()
         do throws(SubmissionRefusal) {
             let exchange = order.isAsync ? nil : conversation.exchangeID
@@ -155,7 +197,7 @@ final class Requests {
             if task.outcome != nil, !order.isAsync {
                 answerOutcome(conversation, task, at: now)
             } else if order.isAsync {
-                DispatchAPI.writeAccepted(task, to: &context.text)
+                form.writeAccepted(task, to: &context.text)
                 responses.respond(conversation, .ok, at: now)
             } else {
                 conversation.request = .waiting(task)
@@ -179,9 +221,10 @@ final class Requests {
         responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .internalServerError, splice: splice, at: now)
     }
 
-    private func answerTask(_ conversation: HTTPConversation, _ id: TaskID, at now: Instant) {
+    private func answerTask(_ conversation: HTTPConversation, _ id: TaskID, to principal: Principal, at now: Instant) {
         context.text.removeAll()
-        guard let task = context.broker.task(id) else {
+        // What the one may not see is answered as what does not exist.
+        guard let task = context.broker.task(id), principal.maySee(taskOwner: task.user, taskID: id) else {
             writeError(DispatchAPI.unknownTask, to: &context.text)
             return responses.respond(conversation, .notFound, at: now)
         }
@@ -189,9 +232,11 @@ final class Requests {
         responses.respond(conversation, .ok, splice: splice, at: now)
     }
 
-    private func cancel(_ conversation: HTTPConversation, _ id: TaskID, at now: Instant) {
+    private func cancel(_ conversation: HTTPConversation, _ id: TaskID, for principal: Principal, at now: Instant) {
         context.text.removeAll()
-        let status = DispatchAPI.writeCancellation(context.broker.cancel(id, at: context.moment(now)), to: &context.text)
+        let isTheirs = context.broker.task(id).map { principal.mayActFor($0.user) } ?? false
+        let cancellation = isTheirs ? context.broker.cancel(id, at: context.moment(now)) : .unknownTask
+        let status = DispatchAPI.writeCancellation(cancellation, to: &context.text)
         responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .ok, at: now)
     }
 
@@ -205,5 +250,19 @@ final class Requests {
         context.text.removeAll()
         context.text.append(asset.content)
         responses.respond(conversation, .ok, contentType: asset.contentType, at: now)
+    }
+}
+
+extension Principal {
+    /// Between a user and a key: users' ids have no control characters, so that two pairs never make one text.
+    private static let unitSeparator: UInt8 = 0x1f
+
+    /// An idempotency key as it is remembered: it belongs to its user, and to everybody alike where nobody said who he is.
+    func own(_ key: SharedBytes) -> SharedBytes {
+        var text = ByteWriter(capacity: (user?.count ?? 0) + 1 + key.count)
+        if let user { text.append(user) }
+        text.append(Principal.unitSeparator)
+        text.append(key)
+        return text.take()
     }
 }

@@ -6,11 +6,17 @@ internal import HTTP1
 
 /// What a request asks for.
 enum Route {
-    /// POST /api/openai
-    case submit
+    /// POST /api/openai, POST /api/gpu/tasks
+    case submit(OrderForm)
     case task(TaskID)
     case cancel(TaskID)
+    /// GET /api/gpu/tasks/{task_id}
+    case gpuTask(TaskID)
+    case gpuConnections(TaskID)
+    case gpuStatistics
     case workerSocket
+    /// /api/gpu/tasks/{task_id}/ws; nil for a name that no task can have.
+    case taskSocket(TaskID?)
     case echoSocket
     case health
     case readiness
@@ -35,7 +41,7 @@ enum Routes {
         let method = head.method
         // RFC 9110 §9.3.7: OPTIONS * asks about the whole server.
         if target.form == .asterisk { return .options(allow: "GET, HEAD, POST, OPTIONS") }
-        if target.match("/api/openai", in: bytes) != nil { return only(.post, method, .submit) }
+        if target.match("/api/openai", in: bytes) != nil { return only(.post, method, .submit(.dispatch)) }
         if let captures = target.match("/api/task/{taskId}", in: bytes) {
             return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.task) ?? .unknownTask }
         }
@@ -43,6 +49,17 @@ enum Routes {
             return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) ?? .unknownTask }
         }
         if target.match("/ws", in: bytes) != nil { return only(.get, method, .workerSocket) }
+        if let captures = target.match("/api/gpu/tasks/{task_id}/ws", in: bytes) {
+            return only(.get, method) { .taskSocket(taskID(captures, bytes, &scratch)) }
+        }
+        if target.match("/api/gpu/tasks", in: bytes) != nil { return only(.post, method, .submit(.gpu)) }
+        if let captures = target.match("/api/gpu/tasks/{task_id}", in: bytes) {
+            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.gpuTask) ?? .unknownTask }
+        }
+        if let captures = target.match("/api/gpu/tasks/{task_id}/connections", in: bytes) {
+            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.gpuConnections) ?? .unknownTask }
+        }
+        if target.match("/api/gpu/websocket/stats", in: bytes) != nil { return only(.get, method, .gpuStatistics) }
         if let captures = target.match("/api/gpu/tasks/{taskId}/cancel", in: bytes) {
             return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) ?? .unknownTask }
         }

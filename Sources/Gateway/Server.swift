@@ -4,6 +4,7 @@
 // The order of a call: the bytes are taken to their conversation, a worker's message by message; then, until nothing is left, the domain's
 // effects are performed and conversations that were held up go on. So no service is ever entered while it is at work.
 public import Base
+internal import Dialects
 internal import Domain
 
 public final class Server {
@@ -22,6 +23,8 @@ public final class Server {
     private let sender: WebSocketSender
     private let performer: EffectPerformer
     private var phase = Phase.serving
+    /// Workers whose connection ended while a message of theirs was with the pool: what they delivered is heard all the same.
+    private var departing: [ConnectionID: WebSocketConversation] = [:]
     private var due: [ConnectionID] = []
     private var waking: [ConnectionID] = []
 
@@ -74,7 +77,11 @@ public final class Server {
         case .http(let conversation): http.closed(conversation, at: now)
         case .webSocket(let conversation):
             context.metrics.webSocketsOpen -= 1
-            webSockets.closed(conversation, at: now)
+            if webSockets.departs(conversation, at: now) {
+                departing[id] = conversation
+            } else {
+                webSockets.closed(conversation, at: now)
+            }
         }
         settle(at: now)
     }
@@ -98,6 +105,7 @@ public final class Server {
     }
 
     private func upgrade(_ conversation: WebSocketConversation, leftover http: HTTPConversation, from position: Int, at now: Instant) {
+        context.outbox.resumeReading(http.id)
         var bytes = http.leftover
         http.leftover = ByteQueue()
         var span = bytes.mutableSpan
@@ -114,8 +122,11 @@ public final class Server {
             http.reviewed(conversation, number: number, order, at: now)
             context.resumable.append(id)
         case (.message(let id), .workerMessage(let message)):
-            guard case .webSocket(let conversation) = context.conversation(id) else { return }
-            webSockets.reviewed(conversation, message, at: now)
+            if case .webSocket(let conversation) = context.conversation(id) {
+                webSockets.reviewed(conversation, message, at: now)
+            } else if let conversation = departing[id] {
+                reviewedLast(conversation, message, at: now)
+            }
         case (.lane(let id, let number), .frame(let frame)):
             guard case .webSocket(let conversation) = context.conversation(id) else { return }
             sender.compressed(conversation, number: number, frame)
@@ -123,6 +134,19 @@ public final class Server {
             preconditionFailure("a completion's result is not of its ticket's kind")
         }
         settle(at: now)
+    }
+
+    /// The pool has read a message of a worker that is gone: it counts, and so does what came behind it.
+    private func reviewedLast(_ conversation: WebSocketConversation, _ message: Result<WorkerMessage, RequestProblem>, at now: Instant) {
+        webSockets.reviewed(conversation, message, at: now)
+        var bytes = webSockets.resume(conversation)
+        if !bytes.isEmpty {
+            var span = bytes.mutableSpan
+            deliver(conversation, &span, from: 0, at: now)
+        }
+        guard !conversation.isReviewing else { return }
+        departing[conversation.id] = nil
+        webSockets.closed(conversation, at: now)
     }
 
     /// Moves the jobs that were found since the last call to `jobs`.

@@ -10,16 +10,19 @@ public struct Settings: Sendable {
     public var deflate: DeflatePolicy
     /// Origins of web pages that may speak to the server beside its own, as browsers name them (`https://app.example`).
     public var origins: [SharedBytes]
+    /// Who needs a token where.
+    public var authentication: Authentication
     public var version: StaticString
 
     public init(
         limits: Limits = Limits(), echoPath: SharedBytes? = nil, deflate: DeflatePolicy = .off, origins: [SharedBytes] = [],
-        version: StaticString = "development"
+        authentication: Authentication = Authentication(), version: StaticString = "development"
     ) {
         self.limits = limits
         self.echoPath = echoPath
         self.deflate = deflate
         self.origins = origins
+        self.authentication = authentication
         self.version = version
     }
 }

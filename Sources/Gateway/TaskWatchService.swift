@@ -8,8 +8,6 @@ internal import JSON
 /// One socket that watches one task.
 final class TaskWatcher {
     let task: TaskID
-    /// Whose token it came with; nil where it came without.
-    let user: SharedBytes?
     /// The last event that it has; nil for one that wants only what comes.
     let after: UInt64?
     let connectedAt: WallTime
@@ -19,9 +17,8 @@ final class TaskWatcher {
     /// Its place in the hub; nil while it has none.
     var subscriber: SubscriberID?
 
-    init(task: TaskID, user: SharedBytes?, after: UInt64?, at now: Moment) {
+    init(task: TaskID, after: UInt64?, at now: Moment) {
         self.task = task
-        self.user = user
         self.after = after
         connectedAt = now.wall
         lastPing = now.wall
@@ -97,11 +94,23 @@ final class TaskWatchService {
             case .getStatus:
                 guard let task = context.broker.task(watcher.task) else { return sender.close(conversation, .unknownTask) }
                 sender.tell(conversation) { TaskDialect.writeStatusResponse(TaskSnapshot(of: task), at: wall, to: &$0) }
-            case .refresh:
-                sender.tell(conversation) { TaskDialect.writeRefreshed(at: wall, to: &$0) }
+            case .refresh(let token):
+                refresh(conversation, token, at: now)
             }
         } catch {
             sender.tell(conversation) { TaskDialect.writeError(error, at: wall, to: &$0) }
+        }
+    }
+
+    /// A newer token takes the place of the older one, if it is good and of the same user.
+    private func refresh(_ conversation: WebSocketConversation, _ token: SharedBytes, at now: Instant) {
+        let wall = context.moment(now).wall
+        switch context.settings.authentication.verify(token.span, at: wall) {
+        case .principal(let principal) where principal.user == conversation.principal.user:
+            conversation.principal = principal
+            sender.tell(conversation) { TaskDialect.writeRefreshed(at: wall, to: &$0) }
+        case .principal, .refused, .anonymous:
+            refuse(conversation, "Invalid or expired token", at: now)
         }
     }
 

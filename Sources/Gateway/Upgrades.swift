@@ -1,6 +1,7 @@
 // Upgrades: from a request to a WebSocket: the handshake, what was agreed on compression, whose role the socket takes. Says what a request
 // is refused with, and writes the 101. RFC 6455 §4.2, RFC 9110 §7.8.
 internal import Base
+internal import Dialects
 internal import Domain
 internal import HTTP1
 internal import WebSockets
@@ -10,11 +11,16 @@ struct Opening {
     enum Role {
         case echo
         case worker(group: SharedBytes, isExplicit: Bool)
+        case taskWatcher(TaskID, after: UInt64?)
+        case refused(CloseReason)
     }
 
     let accept: AcceptKey
     let deflate: DeflateParameters?
     let role: Role
+    let principal: Principal
+    /// One that the client offered.
+    let subprotocol: SharedBytes?
 }
 
 final class Upgrades {
@@ -28,7 +34,22 @@ final class Upgrades {
 
     /// Reads a handshake; one that is refused is answered.
     func begin(
-        _ conversation: HTTPConversation, _ route: Route, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+        _ conversation: HTTPConversation, _ route: Route, _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+        at now: Instant
+    ) -> Opening? {
+        begin(conversation, principal, head, bytes, at: now) { readRole(conversation, route, principal, head, bytes, at: now) }
+    }
+
+    /// Opens a WebSocket only to say why it is closed.
+    func refuse(
+        _ conversation: HTTPConversation, _ reason: CloseReason, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+    ) -> Opening? {
+        begin(conversation, .anonymous, head, bytes, at: now) { .refused(reason) }
+    }
+
+    private func begin(
+        _ conversation: HTTPConversation, _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant,
+        _ readRole: () -> Opening.Role?
     ) -> Opening? {
         guard conversation.exchange.offersUpgrade, head.method == .get else {
             responses.fail(conversation, .upgradeRequired, "A WebSocket handshake is expected", extra: upgradeFields, at: now)
@@ -39,15 +60,19 @@ final class Upgrades {
             return nil
         }
         do throws(HandshakeError) {
+            // §4.2.1 asks for one key; two would be two handshakes.
+            guard !head.repeats(.secWebSocketKey) else { throw .badKey }
             let accept = try Handshake.accept(
-                upgrade: bytes.extracting(head.value(.upgrade) ?? 0..<0),
-                connection: bytes.extracting(head.value(.connection) ?? 0..<0),
+                upgrade: bytes.extracting(line(of: .upgrade, naming: "websocket", head, bytes)),
+                connection: bytes.extracting(line(of: .connection, naming: "upgrade", head, bytes)),
                 version: bytes.extracting(head.value(.secWebSocketVersion) ?? 0..<0),
                 key: bytes.extracting(head.value(.secWebSocketKey) ?? 0..<0))
-            guard let role = readRole(conversation, route, head, bytes, at: now) else { return nil }
+            guard let role = readRole() else { return nil }
             let offer = head.value(.secWebSocketExtensions)
             let deflate = offer.flatMap { DeflateNegotiation.accept(bytes.extracting($0), context.settings.deflate) }
-            return Opening(accept: accept, deflate: deflate, role: role)
+            // Also where no token is asked for: a page that sends one would not get its socket without the name.
+            let subprotocol = BearerSubprotocol(head, bytes).map { _ in BearerSubprotocol.name }
+            return Opening(accept: accept, deflate: deflate, role: role, principal: principal, subprotocol: subprotocol)
         } catch {
             let status = HTTPStatus(rawValue: UInt16(truncatingIfNeeded: error.status)) ?? .badRequest
             let extra = status == .upgradeRequired ? upgradeFields : ""
@@ -56,13 +81,56 @@ final class Upgrades {
         }
     }
 
+    /// The line of a field that lists `member`, else its first: a list may stand on several lines (RFC 9110 §5.3).
+    private func line(
+        of name: FieldName, naming member: StaticString, _ head: borrowing RequestHead, _ bytes: Span<UInt8>
+    ) -> Range<Int> {
+        var index = head.first(name)
+        while let at = index {
+            if Handshake.names(member, bytes.extracting(head[at].value)) { return head[at].value }
+            index = head.next(at)
+        }
+        return head.value(name) ?? 0..<0
+    }
+
     /// RFC 9110 §15.5.22 asks for Upgrade in a 426, RFC 6455 §4.4 for the version.
     private var upgradeFields: StaticString { "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" }
 
     private func readRole(
-        _ conversation: HTTPConversation, _ route: Route, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+        _ conversation: HTTPConversation, _ route: Route, _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+        at now: Instant
     ) -> Opening.Role? {
-        guard case .workerSocket = route else { return .echo }
+        switch route {
+        case .workerSocket: return readWorker(conversation, head, bytes, at: now)
+        case .taskSocket(let id): return readWatcher(conversation, of: id, principal, head, bytes, at: now)
+        default: return .echo
+        }
+    }
+
+    /// What the one may not see is answered as what does not exist.
+    private func readWatcher(
+        _ conversation: HTTPConversation, of id: TaskID?, _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+        at now: Instant
+    ) -> Opening.Role? {
+        guard let id, let task = context.broker.task(id), principal.maySee(taskOwner: task.user, taskID: id) else {
+            return .refused(.unknownTask)
+        }
+        do throws(HTTPError) {
+            guard let last = try head.target.parameter("last_seq", in: bytes) else { return .taskWatcher(id, after: nil) }
+            guard let after = EventStreamDialect.position(bytes.extracting(last)) else {
+                responses.fail(conversation, .badRequest, "Invalid request: last_seq must be a whole number", at: now)
+                return nil
+            }
+            return .taskWatcher(id, after: after)
+        } catch {
+            responses.fail(conversation, error.status, error.sentence, at: now)
+            return nil
+        }
+    }
+
+    private func readWorker(
+        _ conversation: HTTPConversation, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+    ) -> Opening.Role? {
         let target = head.target
         let scratch = context.scratch.count
         defer { context.scratch.truncate(to: scratch) }
@@ -91,11 +159,12 @@ final class Upgrades {
 
     /// Writes the 101; from here on the connection speaks WebSocket.
     func finish(_ conversation: HTTPConversation, _ opening: Opening, at now: Instant) -> WebSocketConversation {
+        let subprotocol = opening.subprotocol ?? .empty
         context.outbox.write(to: conversation.id) { writer in
             do throws(HandshakeError) {
-                try Handshake.writeResponse(opening.accept, subprotocol: Span(), deflate: opening.deflate, to: &writer)
+                try Handshake.writeResponse(opening.accept, subprotocol: subprotocol.span, deflate: opening.deflate, to: &writer)
             } catch {
-                preconditionFailure("a response without a subprotocol has none to refuse: \(error)")
+                preconditionFailure("a subprotocol of ours is a token: \(error)")
             }
         }
         conversation.exchange.upgraded()
@@ -107,8 +176,12 @@ final class Upgrades {
         case .worker(let group, let isExplicit):
             role = .worker(context.broker.workerConnected(
                 group: group, connection: conversation.id, isExplicit: isExplicit, at: context.moment(now)))
+        case .taskWatcher(let id, let after):
+            role = .taskWatcher(TaskWatcher(task: id, after: after, at: context.moment(now)))
+        case .refused(let reason):
+            role = .refused(reason)
         }
         return WebSocketConversation(
-            id: conversation.id, peer: conversation.peer, role: role, deflate: opening.deflate, at: now)
+            id: conversation.id, peer: conversation.peer, role: role, principal: opening.principal, deflate: opening.deflate, at: now)
     }
 }

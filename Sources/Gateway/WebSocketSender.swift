@@ -4,6 +4,7 @@
 // Cost: a private message is its copy into the turn's arena, a shared one a reference; nothing is allocated.
 internal import Base
 internal import Dialects
+internal import Domain
 internal import WebSockets
 
 final class WebSocketSender {
@@ -88,6 +89,7 @@ final class WebSocketSender {
             var lane = conversation.lane ?? Lane()
             let number = lane.reserve(bytes: text.count)
             conversation.lane = lane
+            if lane.byteCount > context.limits.pauseReadingBytes { context.outbox.pauseReading(conversation.id) }
             context.jobs.append(Job(
                 ticket: .lane(conversation.id, number: number), work: .compress(kind, SharedBytes(copying: text), deflate)))
             // The pool's compressor knows nothing of earlier messages, and ours must know nothing of this one.
@@ -111,6 +113,8 @@ final class WebSocketSender {
             }
         }
         if conversation.lane?.isEmpty == true { conversation.lane = nil }
+        // What had to wait for the pool goes on once little is left there.
+        if conversation.lane?.byteCount ?? 0 <= context.limits.pauseReadingBytes { context.resumable.append(conversation.id) }
         limitQueue(of: conversation)
     }
 
@@ -118,6 +122,10 @@ final class WebSocketSender {
     func limitQueue(of conversation: WebSocketConversation) {
         let queued = context.outbox.queuedBytes(conversation.id) + (conversation.lane?.byteCount ?? 0)
         guard queued > context.limits.queuedBytesMax, conversation.socket.closing == .open else { return }
+        // The payloads of the tasks it has in hand have a limit of their own: a worker is not given up for what it was given.
+        if case .worker(let worker) = conversation.role {
+            guard queued - worker.hands.reduce(0, { $0 + $1.payload.count }) > context.limits.queuedBytesMax else { return }
+        }
         context.metrics.slowConsumers += 1
         close(conversation, .slowConsumer)
     }
@@ -134,6 +142,8 @@ final class WebSocketSender {
 
     /// Sends what `closeFrame` writes behind everything sent so far, and ends the connection behind it.
     func endFrames(of conversation: WebSocketConversation, _ closeFrame: (inout ByteWriter) -> Void) {
+        // A worker that is leaving gets no task that it would never see.
+        if case .worker(let worker) = conversation.role { context.broker.workerGone(worker, at: context.moment(context.present)) }
         guard conversation.lane != nil else {
             context.outbox.write(to: conversation.id, closeFrame)
             return context.outbox.closeAfterFlush(conversation.id)

@@ -39,8 +39,20 @@ final class WebSocketService {
             context.log.info("worker connected", ("worker", worker.id), ("group", worker.group.name), ("peer", conversation.peer))
         case .taskWatcher(let watcher):
             taskWatchers.opened(conversation, watcher, at: now)
+        case .refused(let reason):
+            return sender.close(conversation, reason)
         }
-        conversation.timer = context.arm(conversation.id, at: now + context.limits.pingInterval)
+        arm(conversation, at: now + context.limits.pingInterval, now: now)
+    }
+
+    /// Looks at the connection again at `deadline`, or when its token is over.
+    private func arm(_ conversation: WebSocketConversation, at deadline: Instant, now: Instant) {
+        var next = deadline
+        if let expiry = conversation.principal.expiry {
+            let left = TimeSpan.milliseconds(expiry.milliseconds - context.moment(now).wall.milliseconds)
+            next = min(next, now + max(left, .zero))
+        }
+        conversation.timer = context.arm(conversation.id, at: next)
     }
 
     /// Takes what came on the connection from `position` on; to be called again with the rest until all of it is taken.
@@ -58,7 +70,7 @@ final class WebSocketService {
 
     /// Hands out what was left over while a message was with the pool.
     func resume(_ conversation: WebSocketConversation) -> ByteQueue {
-        guard !conversation.isReviewing else { return ByteQueue() }
+        guard !isHeldUp(conversation) else { return ByteQueue() }
         context.outbox.resumeReading(conversation.id)
         defer { conversation.leftover = ByteQueue() }
         return conversation.leftover
@@ -68,7 +80,7 @@ final class WebSocketService {
         _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, at now: Instant
     ) -> Outcome {
         let limits = context.webSocketLimits
-        while !conversation.isReviewing {
+        while !isHeldUp(conversation) {
             let event = conversation.socket.next(&bytes, &position, limits, context.workspace)
             switch event {
             case .needMore:
@@ -82,6 +94,7 @@ final class WebSocketService {
                     return .heard
                 case .taskWatcher(let watcher):
                     conversation.socket.withPayload(payload, bytes) { taskWatchers.hear($0, from: watcher, conversation, at: now) }
+                case .refused: break
                 }
             case .binary(let payload):
                 context.metrics.messagesIn += 1
@@ -89,6 +102,7 @@ final class WebSocketService {
                 case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.binary, $0, to: conversation) }
                 case .worker: sender.tell(conversation) { WorkerDialect.writeProblem("Text messages are expected", to: &$0) }
                 case .taskWatcher: taskWatchers.refuse(conversation, "Text messages are expected", at: now)
+                case .refused: break
                 }
             case .ping(let payload):
                 // §5.5.2: asked for until the close frame; nothing follows ours.
@@ -111,12 +125,17 @@ final class WebSocketService {
         return .taken
     }
 
+    /// Whether what came has to wait: a message is with the pool to be read, or many are to be compressed.
+    private func isHeldUp(_ conversation: WebSocketConversation) -> Bool {
+        conversation.isReviewing || conversation.lane?.byteCount ?? 0 > context.limits.pauseReadingBytes
+    }
+
     // MARK: Workers
 
     private func hear(_ text: Span<UInt8>, from worker: Worker, _ conversation: WebSocketConversation, at now: Instant) {
         guard text.count <= context.limits.inlineWorkBytes else {
             conversation.isReviewing = true
-            context.outbox.pauseReading(conversation.id)
+            context.outbox.pauseReading(conversation.id, hearsEnd: false)
             context.jobs.append(Job(ticket: .message(conversation.id), work: .readWorkerMessage(SharedBytes(copying: text))))
             return
         }
@@ -145,10 +164,19 @@ final class WebSocketService {
 
     // MARK: The end
 
+    /// Whether the connection that just ended is a worker's, of which a message is with the pool. It gets no more tasks.
+    func departs(_ conversation: WebSocketConversation, at now: Instant) -> Bool {
+        guard conversation.isReviewing, case .worker(let worker) = conversation.role else { return false }
+        context.disarm(conversation.timer)
+        conversation.timer = nil
+        context.broker.workerDraining(worker, at: context.moment(now))
+        return true
+    }
+
     func closed(_ conversation: WebSocketConversation, at now: Instant) {
         context.disarm(conversation.timer)
         switch conversation.role {
-        case .echo: break
+        case .echo, .refused: break
         case .worker(let worker):
             context.broker.workerGone(worker, at: context.moment(now))
             context.log.info("worker gone", ("worker", worker.id), ("group", worker.group.name))
@@ -161,6 +189,10 @@ final class WebSocketService {
 
     /// A silent connection is pinged, and closed when it stays silent.
     func timerDue(_ conversation: WebSocketConversation, at now: Instant) {
+        guard !conversation.principal.hasExpired(at: context.moment(now).wall) else {
+            conversation.timer = nil
+            return sender.close(conversation, .unauthenticated)
+        }
         if case .taskWatcher(let watcher) = conversation.role { taskWatchers.tick(conversation, watcher, at: now) }
         let silence = now - conversation.lastReceived
         let interval = context.limits.pingInterval
@@ -170,12 +202,13 @@ final class WebSocketService {
             return sender.close(conversation, .silent)
         }
         guard silence >= interval else {
-            conversation.timer = context.arm(conversation.id, at: conversation.lastReceived + interval)
-            return
+            // A watcher's heart beats whether it speaks or not.
+            if case .taskWatcher = conversation.role { return arm(conversation, at: now + interval, now: now) }
+            return arm(conversation, at: conversation.lastReceived + interval, now: now)
         }
         if conversation.socket.closing == .open {
             context.outbox.write(to: conversation.id) { FrameWriter.appendPing(Span(), to: &$0) }
         }
-        conversation.timer = context.arm(conversation.id, at: now + interval)
+        arm(conversation, at: now + interval, now: now)
     }
 }

@@ -9,9 +9,15 @@ struct Configuration {
     var settings = Settings(version: Configuration.version)
     var addresses: [SocketAddress] = []
     var isInsecure = false
+    var tokens = TokenSources()
+    /// The folder for what is kept, or ``noData``.
+    var data = "./data"
     var workThreads = WorkPool.cores
     var logLevel = Log.Level.info
     var logFormat = Log.Format.text
+
+    /// What stands for no folder: nothing is kept.
+    static let noData = ":memory:"
 
     static let version: StaticString = "0.1.0"
 
@@ -39,8 +45,10 @@ struct Configuration {
 
     private func check() throws(Mistake) {
         if let contradiction = settings.limits.contradiction { throw Mistake(sentence: contradiction) }
-        guard !isInsecure, let open = addresses.first(where: { !$0.isLocal }) else { return }
-        throw Mistake(sentence: "\(open) can be reached from other machines, and nobody would need a token: add --insecure to serve it so")
+        guard !isInsecure, tokens.mode != .all, let open = addresses.first(where: { !$0.isLocal }) else { return }
+        throw Mistake(
+            sentence: "\(open) can be reached from other machines, and not everybody would need a token: add --auth all, or --insecure to "
+                + "serve it so")
     }
 
     /// The values of each flag, by name, in their order.
@@ -51,6 +59,9 @@ struct Configuration {
             guard argument.hasPrefix("--") else { throw Mistake(sentence: "'\(argument)' is not understood; see signalbox --help") }
             let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
+            guard name != "jwt-secret" else {
+                throw Mistake(sentence: "--jwt-secret: everybody on a machine can read its command lines: set the variable JWT_SECRET")
+            }
             guard let option = Option.all.first(where: { $0.name == name }) else {
                 throw Mistake(sentence: "there is no option --\(name); see signalbox --help")
             }
@@ -98,6 +109,11 @@ struct Configuration {
             let padding = String(repeating: " ", count: max(2, 34 - flag.count))
             lines.append("  \(flag)\(padding)\(option.help) (\(option.variable), default \(option.standard))")
         }
+        lines += [
+            "",
+            "Tokens are also checked with the secret in the variable JWT_SECRET, which has no flag: everybody on a machine can read its",
+            "command lines. Where neither that nor a public key is given, a secret is made and kept in DIR/\(SecretFile.name).",
+        ]
         return lines.joined(separator: "\n") + "\n"
     }
 }

@@ -42,9 +42,31 @@ struct Option: Sendable {
             }
         },
         Option(
-            name: "insecure", form: .toggle, standard: "off", help: "serve addresses beyond this machine although nobody needs a token"
+            name: "insecure", form: .toggle, standard: "off", help: "serve addresses beyond this machine without --auth all"
         ) {
             (configuration, text) throws(Mistake) in configuration.isInsecure = try toggle(text)
+        },
+        Option(
+            name: "auth", form: .value("MODE"), standard: "users", help: "who needs a token: users (who watch or report tasks), all or off"
+        ) {
+            (configuration, text) throws(Mistake) in
+            guard let mode = Authentication.Mode.allCases.first(where: { "\($0)" == text }) else {
+                throw Mistake(sentence: "'\(text)' is no way to ask for tokens; wanted is users, all or off")
+            }
+            configuration.tokens.mode = mode
+        },
+        text("jwt-public-key", "FILE", \.tokens.publicKey, "PEM file with a public key or a certificate that tokens are checked with"),
+        text("jwt-jwks", "FILE", \.tokens.keySet, "file with a JWK set that tokens are checked with"),
+        name("jwt-issuer", \.tokens.issuer, "who must have issued a token (iss)"),
+        name("jwt-audience", \.tokens.audience, "the name under which a token must be meant for this server (aud)"),
+        Option(
+            name: "data", form: .value("DIR"), standard: "./data", help: "folder for what is kept; \(Configuration.noData) for nothing kept"
+        ) {
+            (configuration, text) throws(Mistake) in
+            guard !text.isEmpty, !text.hasPrefix(":") || text == Configuration.noData else {
+                throw Mistake(sentence: "'\(text)' is no folder; wanted is a path, or \(Configuration.noData) for none")
+            }
+            configuration.data = text
         },
         Option(
             name: "allow-origin", form: .values("ORIGIN"), standard: "none", help: "web origin that may connect, as https://app.example"
@@ -111,6 +133,26 @@ struct Option: Sendable {
     ]
 
     // MARK: Kinds of values
+
+    private static func text(
+        _ name: String, _ unit: String, _ value: any WritableKeyPath<Configuration, String?> & Sendable, _ help: String
+    ) -> Option {
+        Option(name: name, form: .value(unit), standard: "none", help: help) {
+            (configuration, text) throws(Mistake) in
+            guard !text.isEmpty else { throw Mistake(sentence: "this is empty") }
+            configuration[keyPath: value] = text
+        }
+    }
+
+    private static func name(
+        _ name: String, _ value: any WritableKeyPath<Configuration, SharedBytes?> & Sendable, _ help: String
+    ) -> Option {
+        Option(name: name, form: .value("NAME"), standard: "none", help: help) {
+            (configuration, text) throws(Mistake) in
+            guard !text.isEmpty else { throw Mistake(sentence: "this is empty") }
+            configuration[keyPath: value] = SharedBytes(text)
+        }
+    }
 
     private static func milliseconds(_ name: String, _ limit: any WritableKeyPath<Limits, TimeSpan> & Sendable, _ help: String) -> Option {
         Option(name: name, form: .value("MS"), standard: "\(Limits()[keyPath: limit].milliseconds)", help: help) {

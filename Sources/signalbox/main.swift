@@ -20,17 +20,26 @@ func print(_ text: String, to descriptor: Int32) {
     writeAll(SharedBytes(text).span, to: descriptor)
 }
 
+/// A variable of the environment.
+func variable(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
+
 func serve(_ arguments: ArraySlice<String>) -> Int32 {
-    let configuration: Configuration
+    var configuration: Configuration
     do throws(Mistake) {
-        configuration = try Configuration(arguments: arguments) { name in
-            unsafe getenv(name).map { unsafe String(cString: $0) }
-        }
+        configuration = try Configuration(arguments: arguments, environment: variable)
     } catch {
         print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
         return 2
     }
     let log = Log(level: configuration.logLevel, format: configuration.logFormat) { line in writeAll(line.span, to: STDERR_FILENO) }
+    log.now = WallTime(milliseconds: SystemClock.wallMilliseconds())
+    do throws(Mistake) {
+        configuration.settings.authentication = try configuration.tokens.authentication(
+            data: configuration.data, environment: variable, warn: { log.warning("tokens", ("reason", $0)) })
+    } catch {
+        print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
+        return 1
+    }
     do throws(Errno) {
         // Before any thread starts, so that every thread has the mask.
         Signals.block([SIGTERM, SIGINT])
@@ -76,7 +85,7 @@ func main() -> Int32 {
         print(Configuration.help, to: STDOUT_FILENO)
         return 0
     case "token":
-        let answer = token(arguments.dropFirst()) { name in unsafe getenv(name).map { unsafe String(cString: $0) } }
+        let answer = token(arguments.dropFirst(), environment: variable)
         print(answer.text, to: answer.code == 0 ? STDOUT_FILENO : STDERR_FILENO)
         return answer.code
     case "serve":

@@ -7,7 +7,7 @@ import Testing
 @testable import Domain
 
 struct GPUTaskAPITests {
-    private func read(_ body: String, key: String? = nil) throws -> GPUTaskOrder {
+    private func read(_ body: String, key: String? = nil) throws -> Order {
         let bytes = SharedBytes(body)
         let index = try JSONIndex(of: bytes)
         var scratch = ByteWriter()
@@ -30,7 +30,7 @@ struct GPUTaskAPITests {
             {"data":{"a": 1.0},"model":"m","group":"g","provider":"runpod","priority":"high","type":"tr\u0061ining","timeout":120000,
              "retries":2,"async":false,"idempotencyKey":"k"}
             """#, key: "header")
-        #expect(order.provider == SharedBytes("runpod") && order.type == SharedBytes("training"))
+        #expect(order.submission.provider == SharedBytes("runpod") && order.submission.type == SharedBytes("training"))
         let submission = order.submission
         #expect(submission.payload.description == #"{"model":"m","data":{"a": 1.0}}"#)
         #expect(submission.priority == .high && submission.group == SharedBytes("g") && submission.model == SharedBytes("m"))
@@ -44,7 +44,7 @@ struct GPUTaskAPITests {
         ])
     func defaults(_ body: String) throws {
         let order = try read(body)
-        #expect(order.provider == nil && order.type == nil && order.submission.priority == .normal)
+        #expect(order.submission.provider == nil && order.submission.type == nil && order.submission.priority == .normal)
     }
 
     @Test(

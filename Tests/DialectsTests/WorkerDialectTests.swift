@@ -98,8 +98,8 @@ struct WorkerDialectTests {
             (#"{"type":"ready","concurrency":1e400}"#, "Invalid request: concurrency must be a whole number from 1 to 1024"),
             (#"{"type":"ready","concurrency":-1e400}"#, "Invalid request: concurrency must be a whole number from 1 to 1024"),
             (#"{"type":"ready","models":"m"}"#, "Invalid request: models must be an array of texts"),
-            (#"{"type":"ready","models":["m",5]}"#, "Invalid request: models must be a text"),
-            (#"{"type":"ready","models":[null]}"#, "Invalid request: models must be a text"),
+            (#"{"type":"ready","models":["m",5]}"#, "Invalid request: models must be an array of texts"),
+            (#"{"type":"ready","models":[null]}"#, "Invalid request: models must be an array of texts"),
         ])
     func refused(_ text: String, _ sentence: String) {
         #expect(problem { try readMessage(text) } == sentence)

@@ -18,6 +18,14 @@ struct StatisticsTests {
         #expect(histogram.sumNanoseconds == max(nanoseconds, 0))
     }
 
+    @Test("a sum that is full stays full: it never turns around")
+    func fullSum() {
+        var histogram = DurationHistogram()
+        histogram.record(TimeSpan(nanoseconds: .max))
+        histogram.record(TimeSpan(nanoseconds: 1))
+        #expect(histogram.sumNanoseconds == .max && histogram.count == 2)
+    }
+
     @Test("bounds rise, and one bucket more is for what is above them all")
     func bounds() {
         let bounds = DurationHistogram.boundsMicroseconds

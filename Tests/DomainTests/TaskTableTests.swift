@@ -6,10 +6,14 @@ import TestSupport
 @testable import Domain
 
 struct TaskTableTests {
+    /// Keys of one length: each counts among what a record keeps.
+    private static func key(_ number: Int) -> String { "k\(100_000 + number)" }
+    private static let recordBytes = TaskRecord.ownBytes + 7
+
     private static func task(_ number: Int) -> TaskRecord {
         TaskRecord(
             id: TaskID(high: 0, low: UInt64(number)),
-            submission: Submission(payload: .empty, idempotencyKey: SharedBytes("k\(number)")), group: Group(name: SharedBytes("g")),
+            submission: Submission(payload: .empty, idempotencyKey: SharedBytes(Self.key(number))), group: Group(name: SharedBytes("g")),
             timeout: .zero, isDetached: true,
             stream: TaskStream(task: TaskID(high: 0, low: UInt64(number)), user: nil, project: nil, epoch: 1, sequence: 0),
             at: Moment(instant: Instant(nanoseconds: 0), wall: WallTime(milliseconds: 0)))
@@ -20,13 +24,13 @@ struct TaskTableTests {
         var table = TaskTable()
         let task = Self.task(1)
         table.insert(task)
-        #expect(table[task.id] === task && table.task(withKey: SharedBytes("k1")) === task && table.nextExpiry == nil)
+        #expect(table[task.id] === task && table.task(withKey: SharedBytes(Self.key(1))) === task && table.nextExpiry == nil)
         table.ended(task, expiry: Instant(nanoseconds: 10))
         #expect(table.nextExpiry == Instant(nanoseconds: 10) && table.endedCount == 1)
         table.expire(at: Instant(nanoseconds: 9), bytesMax: .max) { _ in }
         #expect(table.count == 1)
         table.expire(at: Instant(nanoseconds: 10), bytesMax: .max) { _ in }
-        #expect(table.count == 0 && table[task.id] == nil && table.task(withKey: SharedBytes("k1")) == nil)
+        #expect(table.count == 0 && table[task.id] == nil && table.task(withKey: SharedBytes(Self.key(1))) == nil)
         #expect(table.endedCount == 0 && table.endedBytes == 0 && table.nextExpiry == nil)
     }
 
@@ -47,10 +51,10 @@ struct TaskTableTests {
             }
             now += Int64.random(in: 0...20, using: &random)
             let kept = Int.random(in: 0..<20, using: &random) == 0 ? Int.random(in: 0...expected.count, using: &random) : expected.count
-            table.expire(at: Instant(nanoseconds: now), bytesMax: kept * TaskRecord.ownBytes) { _ in }
+            table.expire(at: Instant(nanoseconds: now), bytesMax: kept * Self.recordBytes) { _ in }
             expected = Array(expected.suffix(kept)).filter { $0.expiry > now }
             #expect(table.endedCount == expected.count && table.count == expected.count)
-            #expect(table.endedBytes == expected.count * TaskRecord.ownBytes)
+            #expect(table.endedBytes == expected.count * Self.recordBytes)
             #expect(table.nextExpiry?.nanoseconds == expected.first?.expiry)
         }
         #expect(expected.allSatisfy { table[$0.task.id] === $0.task })

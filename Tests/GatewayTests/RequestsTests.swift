@@ -39,7 +39,7 @@ struct RequestsTests {
             a > POST /api/openai [Content-Type: Application/JSON; charset=utf-8] {"data":{}}
             a < 503 {"error":"No worker available"}
             a > POST /api/openai
-            a < 400 {"error":"Invalid JSON: $why"}
+            a < 400 {"error":"Invalid request: data or messages required"}
             a > POST /api/openai {"data":{}
             a < 400 {"error":"Invalid JSON: $other"}
             a > POST /api/openai []

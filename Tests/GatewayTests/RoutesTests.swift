@@ -28,7 +28,12 @@ struct RoutesTests {
         let found = Routes.find(head, bytes.span, echoPath: echo.map { SharedBytes($0) }, scratch: &scratch)
         guard scratch.isEmpty else { return "the scratch was left behind" }
         return switch found {
-        case .submit: "submit"
+        case .submit(.dispatch): "submit"
+        case .submit(.gpu): "submit gpu"
+        case .gpuTask(let id): "gpu task \(id)"
+        case .gpuConnections(let id): "gpu connections \(id)"
+        case .gpuStatistics: "gpu statistics"
+        case .taskSocket(let id): "task socket \(id?.description ?? "-")"
         case .task(let id): "task \(id)"
         case .cancel(let id): "cancel \(id)"
         case .workerSocket: "worker"
@@ -47,6 +52,10 @@ struct RoutesTests {
     @Test("every path has its route, its methods, and its answer to the others", arguments: [
         ("/api/openai", "submit", post), ("/api/task/\(uuid)", "task \(uuid)", get), ("/api/task/any%20name", "task any name", get),
         ("/api/task/\(uuid)/cancel", "cancel \(uuid)", post), ("/api/gpu/tasks/x/cancel", "cancel x", post),
+        ("/api/gpu/tasks", "submit gpu", post), ("/api/gpu/tasks/x", "gpu task x", get),
+        ("/api/gpu/tasks/a%2Fb/ws", "task socket a/b", get),
+        ("/api/gpu/tasks/x/connections", "gpu connections x", get), ("/api/gpu/websocket/stats", "gpu statistics", get),
+        ("/api/gpu/tasks/%01/ws", "task socket -", get),
         ("/ws", "worker", get), ("/ws?group=a", "worker", get), ("/echo", "echo", get), ("/healthz", "health", get),
         ("/readyz", "readiness", get), ("/metrics", "metrics", get),
         ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get),

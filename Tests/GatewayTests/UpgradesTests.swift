@@ -83,4 +83,56 @@ struct UpgradesTests {
         #expect(seen.isEmpty)
         stage.end()
     }
+
+    @Test("RFC 9110 §5.3: a list may stand on several lines; a key may not", arguments: Chunking.all)
+    func lines(_ chunking: Chunking) {
+        let head = "GET /echo HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nUpgrade: h2c\r\n"
+            + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        let stage = Stage(chunking, UpgradesTests.echo)
+        stage.network.send(Array((head + "\r\n").utf8), on: stage.link("a"), chunking)
+        stage.network.send(Array((head + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").utf8), on: stage.link("b"), chunking)
+        for (name, status) in [("a", 101), ("b", 400)] {
+            var seen = stage.take(name)
+            do {
+                #expect(try Wire.reply(&seen, isHead: false)?.status == status)
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+        stage.end()
+    }
+
+    @Test("a socket that was asked for behind a waiting request, with much behind it, is read on", arguments: Chunking.all)
+    func behindWaiting(_ chunking: Chunking) {
+        var settings = UpgradesTests.echo
+        settings.limits.pipelinedBytesMax = 1_000
+        let stage = Stage(chunking, settings)
+        stage.play("""
+            w upgrades /ws
+            w < {"type":"connected","workerId":"$w","message":"Connected to Task Dispatcher"}
+            w > {"type":"ready"}
+            """)
+        let task = Array("POST /api/openai HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n{\"data\":{}}".utf8)
+        let head = "GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        let link = stage.link("a")
+        stage.network.send(task + Array(head.utf8) + Wire.frame(2, Array(repeating: 7, count: 3_000)), on: link, chunking)
+        stage.play("""
+            w < {"type":"task","taskId":"$task","payload":{"model":"default","data":{}}}
+            w > {"type":"task_complete","taskId":"$task"}
+            w < {"type":"task_ack","taskId":"$task"}
+            """)
+        stage.network.send(Wire.frame(1, Array("later".utf8)), on: link, chunking)
+        var seen = stage.take("a")
+        do {
+            #expect(try Wire.reply(&seen, isHead: false)?.status == 200)
+            #expect(try Wire.reply(&seen, isHead: false)?.status == 101)
+            #expect(try Wire.frame(&seen)?.payload == Array(repeating: 7, count: 3_000))
+            #expect(try Wire.frame(&seen)?.payload == Array("later".utf8))
+        } catch {
+            Issue.record("\(error)")
+        }
+        #expect(seen.isEmpty)
+        stage.end()
+    }
 }

@@ -335,12 +335,14 @@ public final class Broker {
         _ id: TaskID, by worker: Worker, _ completion: TaskEvent.Completion, at now: Moment
     ) throws(ReportRefusal) {
         let task = try inHand(id, of: worker, isFinal: true, at: now)
-        conclude(task, worker, .completed(result: completion.result), .completed(completion), at: now)
+        let timed = completion.timed(task.elapsed(at: now.instant))
+        conclude(task, worker, .completed(result: completion.result), .completed(timed), at: now)
     }
 
     public func fail(_ id: TaskID, by worker: Worker, _ fault: TaskEvent.Fault, at now: Moment) throws(ReportRefusal) {
         let task = try inHand(id, of: worker, isFinal: true, at: now)
-        conclude(task, worker, .failed(.reported(fault.error.bytes)), .failed(fault), at: now)
+        let timed = fault.timed(task.elapsed(at: now.instant), step: task.report?.step)
+        conclude(task, worker, .failed(.reported(fault.error.bytes)), .failed(timed), at: now)
     }
 
     public func progress(_ id: TaskID, by worker: Worker, _ report: TaskEvent.Progress, at now: Moment) throws(ReportRefusal) {

@@ -364,6 +364,9 @@ public final class Hub {
         return ids
     }
 
+    /// The targets of those who listen to the topic, in no order.
+    public func targets(of topic: Topic) -> [UInt64] { listeners(of: topic).compactMap { subscribers.element($0)?.target } }
+
     /// Shows every topic and how many listen to it.
     public func forEachTopic(_ body: (Topic, Int) -> Void) { topics.forEach(body) }
 

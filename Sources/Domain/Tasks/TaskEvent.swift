@@ -176,6 +176,14 @@ extension TaskEvent {
             self.cost = cost
         }
 
+        /// This fault, with the server's time where the worker told none, and the last step that was reported.
+        func timed(_ elapsed: TimeSpan, step: SharedBytes?) -> Fault {
+            guard executionTime == nil || (self.step == nil && step != nil) else { return self }
+            return Fault(
+                error: error, code: code, type: type, details: details, step: self.step ?? step, executionTime: executionTime ?? elapsed,
+                cost: cost)
+        }
+
         static let ownBytes = 144 + TaskEvent.blockBytes
 
         var byteCount: Int {
@@ -197,6 +205,11 @@ extension TaskEvent {
             self.result = result
             self.executionTime = executionTime
             self.cost = cost
+        }
+
+        /// This end, with the server's time where the worker told none.
+        func timed(_ elapsed: TimeSpan) -> Completion {
+            executionTime == nil ? Completion(result: result, executionTime: elapsed, cost: cost) : self
         }
 
         static let ownBytes = 64 + TaskEvent.blockBytes

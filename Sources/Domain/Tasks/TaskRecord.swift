@@ -152,7 +152,8 @@ public final class TaskRecord {
             case .failed(.reported(let words)): words.count
             case .failed(.timeout), .failed(.workerDisconnected), .cancelled, nil: 0
             }
-        return TaskRecord.ownBytes + result + (report?.byteCount ?? 0)
+        let names = (idempotencyKey?.count ?? 0) + (model?.count ?? 0) + (provider?.count ?? 0) + (type?.count ?? 0)
+        return TaskRecord.ownBytes + result + names + (report?.byteCount ?? 0)
     }
 
     /// What a record costs besides the bytes that users gave: itself, its two table entries, its place in the queue of the ended.

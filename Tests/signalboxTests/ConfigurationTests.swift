@@ -1,0 +1,109 @@
+// ConfigurationTests: what the command line and the environment say about tokens is understood, and what they get wrong is named.
+import Base
+import Dialects
+import Gateway
+import Testing
+
+@testable import signalbox
+
+struct ConfigurationTests {
+    private func configuration(_ arguments: [String], _ environment: [String: String] = [:]) throws(Mistake) -> Configuration {
+        try Configuration(arguments: arguments[...], environment: { environment[$0] })
+    }
+
+    private func sentence(_ arguments: [String], _ environment: [String: String] = [:]) -> String? {
+        do throws(Mistake) { _ = try configuration(arguments, environment) } catch { return error.sentence }
+        return nil
+    }
+
+    @Test("least of all, users are asked, and what is kept is kept here")
+    func least() throws {
+        let one = try configuration([])
+        #expect(one.tokens.mode == .users)
+        #expect(one.tokens.publicKey == nil && one.tokens.keySet == nil && one.tokens.issuer == nil && one.tokens.audience == nil)
+        #expect(one.data == "./data")
+        // Keys are read later: until then nobody is asked.
+        #expect(one.settings.authentication.keys.isEmpty)
+    }
+
+    @Test("flags and variables say the same, and flags go first")
+    func ways() throws {
+        let flags = try configuration(
+            [
+                "--auth", "all", "--jwt-public-key=k.pem", "--jwt-jwks", "k.json", "--jwt-issuer", "us", "--jwt-audience=sb", "--data", "d",
+            ], ["AUTH": "off", "DATA": "elsewhere"])
+        let variables = try configuration(
+            [],
+            [
+                "AUTH": "all", "JWT_PUBLIC_KEY": "k.pem", "JWT_JWKS": "k.json", "JWT_ISSUER": "us", "JWT_AUDIENCE": "sb", "DATA": "d",
+            ])
+        for one in [flags, variables] {
+            #expect(one.tokens.mode == .all)
+            #expect(one.tokens.publicKey == "k.pem")
+            #expect(one.tokens.keySet == "k.json")
+            #expect(one.tokens.issuer == SharedBytes("us"))
+            #expect(one.tokens.audience == SharedBytes("sb"))
+            #expect(one.data == "d")
+        }
+        #expect(try configuration(["--auth=off"]).tokens.mode == .off)
+        #expect(try configuration(["--data", ":memory:"]).data == ":memory:")
+        #expect(try configuration([], ["JWT_ISSUER": "", "AUTH": ""]).tokens.issuer == nil, "an empty variable is none")
+    }
+
+    @Test(
+        "mistakes are named",
+        arguments: [
+            (["--auth", "some"], "--auth: 'some' is no way to ask for tokens; wanted is users, all or off"),
+            (["--auth", "ALL"], "--auth: 'ALL' is no way to ask for tokens; wanted is users, all or off"),
+            (["--auth"], "--auth needs a value: MODE"),
+            (["--jwt-public-key="], "--jwt-public-key: this is empty"),
+            (["--jwt-issuer", ""], "--jwt-issuer: this is empty"),
+            (["--data", ""], "--data: '' is no folder; wanted is a path, or :memory: for none"),
+            (["--data", ":disk:"], "--data: ':disk:' is no folder; wanted is a path, or :memory: for none"),
+            (
+                ["--jwt-secret", "hush"],
+                "--jwt-secret: everybody on a machine can read its command lines: set the variable JWT_SECRET"
+            ),
+            (["--jwt-secret=hush"], "--jwt-secret: everybody on a machine can read its command lines: set the variable JWT_SECRET"),
+        ] as [([String], String)])
+    func mistakes(_ arguments: [String], _ expected: String) {
+        #expect(sentence(arguments) == expected)
+    }
+
+    @Test("a mistake in a variable names the variable")
+    func variables() {
+        #expect(sentence([], ["AUTH": "yes"]) == "AUTH: 'yes' is no way to ask for tokens; wanted is users, all or off")
+    }
+
+    @Test(
+        "beyond this machine, everybody is asked or the operator insists",
+        arguments: ["0.0.0.0:0", "[::]:0", "10.0.0.1:80", "[2001:db8::1]:80"], [nil, "users", "off", "all"])
+    func openAddresses(_ address: String, _ mode: String?) throws {
+        let arguments = ["--listen", "127.0.0.1:0", "--listen", address] + (mode.map { ["--auth", $0] } ?? [])
+        if mode == "all" {
+            #expect(sentence(arguments) == nil)
+        } else {
+            let expected =
+                "\(address) can be reached from other machines, and not everybody would need a token: "
+                + "add --auth all, or --insecure to serve it so"
+            #expect(sentence(arguments) == expected)
+        }
+        #expect(sentence(arguments + ["--insecure"]) == nil)
+    }
+
+    @Test(
+        "addresses of this machine are nobody else's", arguments: ["127.0.0.1:0", "127.8.9.10:0", "[::1]:0", "unix:/tmp/s", "localhost:0"])
+    func localAddresses(_ address: String) {
+        for mode in ["users", "off", "all"] { #expect(sentence(["--listen", address, "--auth", mode]) == nil) }
+    }
+
+    @Test("the help names every option once, and the variable that has no flag")
+    func help() {
+        let lines = Configuration.help.split(separator: "\n")
+        for option in Option.all {
+            #expect(lines.count { $0.hasPrefix("  --\(option.name) ") } == 1, "\(option.name)")
+        }
+        #expect(Configuration.help.contains("JWT_SECRET"))
+        #expect(lines.allSatisfy { !$0.hasPrefix("  --jwt-secret") && !$0.contains("|") })
+    }
+}
