@@ -1,5 +1,6 @@
-// Limits: every number that bounds the server, in one place, each with its reason. Configuration fills it once; everybody else is given
-// it. The relations between the numbers are checked when it is made whole.
+// Limits: the numbers that bound the server, in one place, each with its reason. Configuration fills it once; everybody else is given it.
+// The relations between the numbers are checked when it is made whole. Not here: the pace of the loop (EventLoop.Settings), and the
+// bounds of HTTP's finer syntax (HTTPLimits).
 
 /// The server's bounds. Bytes are bytes, times are `TimeSpan`s, counts are counts.
 public struct Limits: Sendable {
@@ -45,7 +46,8 @@ public struct Limits: Sendable {
     public var fragmentsMax = 131_072
     /// A silent WebSocket is pinged after this, and closed after another of it.
     public var pingInterval = TimeSpan.seconds(30)
-    /// The other end of a closing handshake gets this long.
+    /// When the server stops, what is still open this long after every socket was told so is dropped. The other end of any closing
+    /// handshake gets `lingerTimeout`.
     public var closeTimeout = TimeSpan.seconds(5)
 
     // MARK: JSON and the worker pool

@@ -34,9 +34,6 @@ public struct AcceptKey: Sendable {
 }
 
 public enum Handshake {
-    /// The header that goes with status 426 (RFC 6455 §4.4).
-    public static let versionHeader: StaticString = "Sec-WebSocket-Version: 13\r\n"
-
     /// Judges the request by its header values, each without white space around it and empty where the header is absent.
     ///
     /// That the method is GET and the protocol at least HTTP/1.1 is for the caller to see to (§4.2.1).
