@@ -108,9 +108,12 @@ struct EventLoopTests {
     @Test("more ready connections than a turn takes events are served in rotation, and nobody starves, nor the doorbell")
     func eventsMax() throws {
         // One byte a read: everybody stays ready.
-        let rig = try Rig { $0.receiveBytes = 1 }
+        let eventsMax = 64
+        let rig = try Rig {
+            $0.receiveBytes = 1
+            $0.eventsMax = eventsMax
+        }
         let mailbox = Mailbox<Int>(doorbell: rig.loop.doorbell)
-        let eventsMax = EventLoop.Settings().eventsMax
         let peers = try (0..<200).map { _ in try rig.connect() }
         for (peer, id) in peers {
             peer.send(pattern(100))
