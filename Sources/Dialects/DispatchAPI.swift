@@ -45,7 +45,7 @@ public enum DispatchAPI {
     }
 
     /// An empty name is none: an empty key would be everybody's, and an empty `?group=` is the default group too.
-    private static func named(_ name: SharedBytes?) -> SharedBytes? { name?.isEmpty == true ? nil : name }
+    static func named(_ name: SharedBytes?) -> SharedBytes? { name?.isEmpty == true ? nil : name }
 
     private static func readPriority(_ members: Members, in body: Span<UInt8>) throws(RequestProblem) -> Priority {
         guard let node = members.node("priority", in: body) else { return .normal }

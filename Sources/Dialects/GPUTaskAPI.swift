@@ -32,14 +32,11 @@ public enum GPUTaskAPI {
         let members = try Members(index)
         let provider = try members.text("provider", bytesMax: limits.nameBytesMax, in: body, &scratch)
         let type = try members.text("type", bytesMax: limits.nameBytesMax, in: body, &scratch)
-        order.submission.provider = named(provider)
-        order.submission.type = named(type)
+        order.submission.provider = DispatchAPI.named(provider)
+        order.submission.type = DispatchAPI.named(type)
         order.isAsync = true
         return order
     }
-
-    /// An empty name is none.
-    private static func named(_ name: SharedBytes?) -> SharedBytes? { name?.isEmpty == true ? nil : name }
 
     // MARK: A task
 

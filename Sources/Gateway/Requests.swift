@@ -181,8 +181,6 @@ final class Requests {
             responses.fail(conversation, .badRequest, .outOfRange(
                 member: "Idempotency-Key", expected: "at most \(context.limits.idempotencyKeyBytesMax) bytes long"), at: now)
         case .success(var order):
-            // A key without a letter would make one task of all who send it.
-            if order.submission.idempotencyKey?.isEmpty == true { order.submission.idempotencyKey = nil }
             order.submission.idempotencyKey = order.submission.idempotencyKey.map { principal.own($0) }
             order.submission.user = principal.user
             submit(conversation, order, form, at: now)

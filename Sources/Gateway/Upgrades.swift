@@ -103,7 +103,10 @@ final class Upgrades {
         switch route {
         case .workerSocket: return readWorker(conversation, head, bytes, at: now)
         case .taskSocket(let id): return readWatcher(conversation, of: id, principal, head, bytes, at: now)
-        default: return .echo
+        case .echoSocket: return .echo
+        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .health, .readiness, .metrics, .asset, .options,
+            .methodNotAllowed, .notFound, .unknownTask:
+            preconditionFailure("only a socket's route is upgraded")
         }
     }
 
