@@ -18,6 +18,15 @@ import tempfile
 import threading
 
 CASES = [("64 B, 1 in flight", 64, 1), ("64 B, 16 in flight", 64, 16), ("16 KiB, 1 in flight", 16384, 1)]
+# Watchers, the tasks that they are spread over, publications in flight, and how many publications: some seconds of the slower of the two.
+FANS = [
+    ("1,000 on one task, 1 in flight", 1_000, 1, 1, 300),
+    ("1,000 on one task, 16 in flight", 1_000, 1, 16, 480),
+    ("10,000 on one task, 1 in flight", 10_000, 1, 1, 30),
+    ("10,000 on one task, 16 in flight", 10_000, 1, 16, 48),
+    ("10,000 on as many, 256 in flight", 10_000, 10_000, 256, 100_000),
+]
+PARTS = ["echo", "dispatch", "fanout", "submit", "idle"]
 PORT = re.compile(r"listening.*127\.0\.0\.1:(\d+)")
 START_SECONDS = 20
 END_SECONDS = 10
@@ -100,34 +109,81 @@ def spread(values):
     return f"{statistics.median(values):.3f}  ({min(values):.3f} to {max(values):.3f})"
 
 
+def order(turn, pair):
+    """Who comes first changes from round to round, so that a mood that sets in favours neither."""
+    return pair if turn % 2 == 0 else pair[::-1]
+
+
+class Comparison:
+    """Pairs of runs, one figure each, case by case."""
+
+    def __init__(self, cases, first, second):
+        self.pair = (first, second)
+        self.found = {case: [] for case in cases}
+
+    def add(self, case, turn, measured):
+        if len(measured) < 2:
+            return
+        values = [measured[one] for one in self.pair]
+        self.found[case].append(values)
+        print(f"round {turn + 1}: {case}: {values[0]:,} against {values[1]:,}", file=sys.stderr)
+
+    def show(self, title):
+        width = max(map(len, self.found)) + 2
+        print(title)
+        print(f"  {'':{width}}{self.pair[0].name:>14}{self.pair[1].name:>14}  ratio (lowest to highest)")
+        for case, found in self.found.items():
+            if found:
+                medians = [statistics.median(column) for column in zip(*found)]
+                ratios = [first / second for first, second in found]
+                print(f"  {case:{width}}{medians[0]:>14,.0f}{medians[1]:>14,.0f}  {spread(ratios)}")
+            else:
+                print(f"  {case:{width}} no pair of good runs")
+
+
 def compare_echo(options, load, server, limit):
-    figures = {case: {server: [], limit: []} for case in CASES}
-    ratios = {case: [] for case in CASES}
+    comparison = Comparison([case[0] for case in CASES], server, limit)
     for turn in range(options.rounds):
-        for case in CASES:
-            _, size, depth = case
-            pair = {}
-            # Who comes first changes from round to round, so that a mood that sets in favours neither.
-            for one in (server, limit) if turn % 2 == 0 else (limit, server):
+        for case, size, depth in CASES:
+            measured = {}
+            for one in order(turn, (server, limit)):
                 found = load.run(
                     one, "echo", one.url("ws", "/echo"), options.seconds + options.warmup,
                     "--connections", options.connections, "--size", size, "--depth", depth,
                     "--seconds", options.seconds, "--warmup", options.warmup,
                 )
                 if found and found.get("messages_per_server_cpu_s"):
-                    pair[one] = found["messages_per_server_cpu_s"]
-                    figures[case][one].append(pair[one])
-            if len(pair) == 2:
-                ratios[case].append(pair[server] / pair[limit])
-                print(f"round {turn + 1}: {case[0]}: {pair[server]:,} against {pair[limit]:,}", file=sys.stderr)
-    print(f"echo, {options.connections} connections: messages per CPU-second of the server, medians of {options.rounds} rounds")
-    print(f"  {'':22}{server.name:>14}{limit.name:>14}  ratio (lowest to highest)")
-    for case in CASES:
-        if ratios[case]:
-            medians = [statistics.median(figures[case][one]) for one in (server, limit)]
-            print(f"  {case[0]:22}{medians[0]:>14,.0f}{medians[1]:>14,.0f}  {spread(ratios[case])}")
-        else:
-            print(f"  {case[0]:22} no pair of good runs")
+                    measured[one] = found["messages_per_server_cpu_s"]
+            comparison.add(case, turn, measured)
+    comparison.show(
+        f"echo, {options.connections} connections: messages per CPU-second of the server, medians of {options.rounds} rounds")
+
+
+def compare_fanout(options, load, server, limit):
+    """The C loop writes each publication to each socket at once; the server may put several into one write."""
+    comparison = Comparison([case[0] for case in FANS], server, limit)
+    tails = {case[0]: {server: [], limit: []} for case in FANS}
+    for turn in range(options.rounds):
+        for case, watchers, tasks, flight, publications in FANS:
+            measured = {}
+            for one in order(turn, (server, limit)):
+                found = load.run(
+                    one, "fanout", one.url("http"), 0, "--subscribers", watchers, "--tasks", tasks, "--in-flight", flight,
+                    "--publications", max(1, round(publications * options.seconds / 2)), *(["--raw"] if one is limit else []),
+                )
+                if found and found.get("deliveries_per_server_cpu_s"):
+                    measured[one] = found["deliveries_per_server_cpu_s"]
+                    tails[case][one].append((found["latency_p50_us"], found["latency_p99_us"]))
+            comparison.add(case, turn, measured)
+    comparison.show(
+        f"fan-out, 300 B a publication: deliveries per CPU-second of the server, medians of {options.rounds} rounds")
+    print("  p50 and p99 of the time from a publication to a delivery, in milliseconds")
+    for case, found in tails.items():
+        times = [
+            "  ".join(f"{statistics.median(column) / 1000:8,.1f}" for column in zip(*found[one])) if found[one] else "none"
+            for one in (server, limit)
+        ]
+        print(f"  {case:34}{server.name}: {times[0]}    {limit.name}: {times[1]}")
 
 
 def measure_dispatch(options, load, server):
@@ -150,6 +206,28 @@ def measure_dispatch(options, load, server):
             )
         else:
             print(f"dispatch, {name}: no good run")
+
+
+def compare_submit(options, load, without, stored):
+    case = "tasks acknowledged"
+    comparison = Comparison([case], stored, without)
+    rates = {without: [], stored: []}
+    for turn in range(options.rounds):
+        measured = {}
+        for one in order(turn, (stored, without)):
+            found = load.run(
+                one, "submit", one.url("http"), options.seconds + options.warmup, "--connections", 64,
+                "--seconds", options.seconds, "--warmup", options.warmup,
+            )
+            if found and found.get("submits_per_server_cpu_s"):
+                measured[one] = found["submits_per_server_cpu_s"]
+                rates[one].append([found[name] for name in ("submits_per_s", "latency_p50_us", "latency_p99_us")])
+        comparison.add(case, turn, measured)
+    comparison.show(f"submit, 64 connections: tasks per CPU-second of the server, medians of {options.rounds} rounds")
+    for one in (stored, without):
+        if rates[one]:
+            rate, middle, tail = (statistics.median(column) for column in zip(*rates[one]))
+            print(f"  {one.name}: {rate:,.0f} per second, p50 {middle:,.0f} µs, p99 {tail:,.0f} µs")
 
 
 def measure_idle(options, load, servers):
@@ -177,26 +255,39 @@ def main():
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--idle", type=int, default=10_000, help="idle connections")
     parser.add_argument("--hold", type=float, default=3, help="seconds that they are held")
-    parser.add_argument("--parts", default="echo,dispatch,idle", help="which parts to run")
-    parser.add_argument("--serve", default="serve --listen 127.0.0.1:0 --echo-path /echo", help="the server's arguments")
+    parser.add_argument("--parts", default=",".join(PARTS), help="which parts to run")
+    parser.add_argument("--folder", help="where the servers keep what they keep; a temporary folder below it, which is removed")
+    parser.add_argument(
+        "--serve", default="serve --listen 127.0.0.1:0 --echo-path /echo --auth off", help="the server's arguments, without --data")
     options = parser.parse_args()
     parts = options.parts.split(",")
-    if options.rounds < 1 or not set(parts) <= {"echo", "dispatch", "idle"}:
-        parser.error("--rounds is at least 1, and --parts names some of echo, dispatch, idle")
+    if options.rounds < 1 or not set(parts) <= set(PARTS):
+        parser.error("--rounds is at least 1, and --parts names some of " + ", ".join(PARTS))
     load = Load(os.path.abspath(options.load))
     servers = []
-    with tempfile.TemporaryDirectory() as folder:  # where the server may keep what it keeps
+
+    def start(name, binary, *arguments):
+        servers.append(Server(name, [os.path.abspath(binary), *arguments], folder))
+        return servers[-1]
+
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:  # where the server may keep what it keeps
+        serve = shlex.split(options.serve)
         try:
-            server = Server("signalbox", [os.path.abspath(options.signalbox), *shlex.split(options.serve)], folder)
-            servers.append(server)
-            limit = Server("raw C", [os.path.abspath(options.raw_echo), "ws", "0"], folder)
-            servers.append(limit)
+            server = start("signalbox", options.signalbox, *serve, "--data", ":memory:")
+            limit = start("raw C", options.raw_echo, "ws", "0") if {"echo", "idle"} & set(parts) else None
             if "echo" in parts:
                 compare_echo(options, load, server, limit)
             if "dispatch" in parts:
                 measure_dispatch(options, load, server)
+            if "fanout" in parts:
+                compare_fanout(options, load, server, start("raw C", options.raw_echo, "fan", "0"))
+            if "submit" in parts:
+                stored = start("with --data", options.signalbox, *serve, "--data", os.path.join(folder, "data"))
+                server.name = "in memory"
+                compare_submit(options, load, server, stored)
+                server.name = "signalbox"
             if "idle" in parts:
-                measure_idle(options, load, servers)
+                measure_idle(options, load, (server, limit))
         except Failure as failure:
             print(failure, file=sys.stderr)
             return 1

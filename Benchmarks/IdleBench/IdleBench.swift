@@ -1,7 +1,9 @@
 // IdleBench: what an idle connection costs in memory, and how long it takes to open one. Drives the machine in this process, without
 // sockets: the kernel's share of a connection is not in the figures, everything of ours but the reactor's row is. Prints one line.
 //
-//     idle-bench [--connections 1000000] [--role echo|worker|http]
+//     idle-bench [--connections 1000000] [--role echo|worker|http|watcher]
+//
+// Each watcher has a task of its own; the tasks are given in before, and what they weigh is told apart.
 import Base
 import Gateway
 import Glibc
@@ -14,6 +16,8 @@ struct IdleBench {
         case echo, worker
         /// A request that was answered on a connection that stays.
         case http
+        /// A client on a waiting task's socket (document G).
+        case watcher
     }
 
     static func main() {
@@ -25,7 +29,7 @@ struct IdleBench {
             switch (option, Int(value), Role(rawValue: value)) {
             case ("--connections", let count?, _) where count > 0: connections = count
             case ("--role", _, let named?): role = named
-            default: fail("usage: idle-bench [--connections n] [--role echo|worker|http]")
+            default: fail("usage: idle-bench [--connections n] [--role echo|worker|http|watcher]")
             }
         }
         var bench = IdleBench(connections: connections, role: role)
@@ -40,50 +44,117 @@ struct IdleBench {
     private var dirty: [ConnectionID] = []
     private var slices = unsafe [iovec](repeating: iovec(), count: 64)
     private var output = 0
+    /// What the server wrote last.
+    private var answer: [UInt8] = []
+    /// The names of the tasks, one behind the other, in memory that is there before anything is counted.
+    private var taskNames: [UInt8]
 
     private init(connections: Int, role: Role) {
         self.connections = connections
         self.role = role
+        var limits = Limits()
+        limits.queueLengthMax = connections + IdleBench.warmUp
+        taskNames = role == .watcher ? [UInt8](repeating: 0, count: limits.queueLengthMax * IdleBench.taskNameBytes) : []
         server = Server(
-            settings: Settings(echoPath: SharedBytes("/echo")), outbox: outbox, log: Log(level: .error, format: .text) { _ in },
-            random: Randomness(seed: 1))
+            settings: Settings(limits: limits, echoPath: SharedBytes("/echo")), outbox: outbox,
+            log: Log(level: .error, format: .text) { _ in }, random: Randomness(seed: 1))
     }
 
     /// The table's first rows and the first message are paid before the count begins.
     private static let warmUp = 64
+    /// A task's name is a UUID.
+    private static let taskNameBytes = 36
+    /// What follows a waiting task's name in the answer to whoever gave it in.
+    private static let answerEnd = Array("\",\"status\":\"queued\"}".utf8)
 
     private mutating func run() {
-        let greeting = bytes(of: handshake)
-        let message: [UInt8] =
-            switch role {
-            case .echo: masked("a message of some length, as it is echoed")
-            case .worker: masked("{\"type\":\"ready\"}")
-            case .http: []
-            }
         server.observe(WallTime(milliseconds: 1_700_000_000_000), at: now)
-        for slot in 0..<IdleBench.warmUp { open(slot, greeting, message) }
-        let memoryBefore = residentBytes()
-        let start = nanoseconds()
-        for slot in IdleBench.warmUp..<IdleBench.warmUp + connections { open(slot, greeting, message) }
-        let elapsed = nanoseconds() - start
-        let memory = residentBytes() - memoryBefore
+        if role == .watcher { giveTasksIn() }
+        let message = message
+        // The same for all, but that each watcher asks for a task of its own.
+        let common = role == .watcher ? nil : bytes(of: greeting(of: 0))
+        for index in 0..<IdleBench.warmUp { open(index, common, message) }
+        let spent = measure { $0.open(IdleBench.warmUp + $1, common, message) }
         guard output > 0, outbox.queuedBytes == 0 else { fail("\(outbox.queuedBytes) bytes stay queued") }
         print(
-            "idle-bench role=\(role.rawValue) connections=\(connections) bytes_per_connection=\(memory / connections)",
-            "resident_mib=\(memory >> 20) ns_per_connection=\(elapsed / connections)")
+            "idle-bench role=\(role.rawValue) connections=\(connections) bytes_per_connection=\(spent.bytes / connections)",
+            "resident_mib=\(spent.bytes >> 20) ns_per_connection=\(spent.nanoseconds / connections)")
     }
 
-    private var handshake: String {
-        let target =
-            switch role {
-            case .echo: "/echo"
-            case .worker: "/ws"
-            case .http: "/healthz"
-            }
-        let head = "GET \(target) HTTP/1.1\r\nHost: localhost:3000\r\n"
-        guard role != .http else { return head + "\r\n" }
-        return head + "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    /// What `connections` times `body` takes of memory and time.
+    private mutating func measure(_ body: (inout IdleBench, Int) -> Void) -> (bytes: Int, nanoseconds: Int) {
+        let memory = residentBytes()
+        let start = nanoseconds()
+        for index in 0..<connections { body(&self, index) }
+        return (residentBytes() - memory, nanoseconds() - start)
+    }
+
+    // MARK: Tasks
+
+    private static let workerSlot = 0
+    private static let clientSlot = 1
+
+    /// A worker that takes none, so that all wait, and a client that gives a task in for each watcher.
+    private mutating func giveTasksIn() {
+        connect(IdleBench.workerSlot)
+        receive(id(IdleBench.workerSlot), bytes(of: upgrade("/ws?ready=explicit")))
+        connect(IdleBench.clientSlot)
+        let body = "{\"data\":{\"n\":1},\"async\":true,\"timeout\":600000}"
+        let request = bytes(
+            of: "POST /api/openai HTTP/1.1\r\nHost: localhost:3000\r\nContent-Type: application/json\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)
+        for index in 0..<IdleBench.warmUp { giveTaskIn(index, request) }
+        let spent = measure { $0.giveTaskIn(IdleBench.warmUp + $1, request) }
+        print(
+            "idle-bench tasks=\(connections) bytes_per_task=\(spent.bytes / connections)",
+            "resident_mib=\(spent.bytes >> 20) ns_per_task=\(spent.nanoseconds / connections)")
+    }
+
+    private mutating func giveTaskIn(_ index: Int, _ request: [UInt8]) {
+        now = now + .microseconds(10)
+        answer.removeAll(keepingCapacity: true)
+        receive(id(IdleBench.clientSlot), request)
+        // {"taskId":"…","status":"queued"}
+        let end = answer.count - IdleBench.answerEnd.count
+        let start = end - IdleBench.taskNameBytes
+        guard start > 0, answer[end...].elementsEqual(IdleBench.answerEnd) else {
+            fail("a task was refused: \(String(decoding: answer, as: UTF8.self))")
+        }
+        for offset in 0..<IdleBench.taskNameBytes { taskNames[index * IdleBench.taskNameBytes + offset] = answer[start + offset] }
+    }
+
+    // MARK: Connections
+
+    private func target(of index: Int) -> String {
+        switch role {
+        case .echo: return "/echo"
+        case .worker: return "/ws"
+        case .http: return "/healthz"
+        case .watcher:
+            let name = taskNames[index * IdleBench.taskNameBytes..<(index + 1) * IdleBench.taskNameBytes]
+            return "/api/gpu/tasks/\(String(decoding: name, as: UTF8.self))/ws"
+        }
+    }
+
+    private func upgrade(_ target: String) -> String {
+        "GET \(target) HTTP/1.1\r\nHost: localhost:3000\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    }
+
+    private func greeting(of index: Int) -> String {
+        switch role {
+        case .http: "GET \(target(of: index)) HTTP/1.1\r\nHost: localhost:3000\r\n\r\n"
+        case .echo, .worker, .watcher: upgrade(target(of: index))
+        }
+    }
+
+    private var message: [UInt8] {
+        switch role {
+        case .echo: masked("a message of some length, as it is echoed")
+        case .worker: masked("{\"type\":\"ready\"}")
+        case .watcher: masked("{\"type\":\"ping\"}")
+        case .http: []
+        }
     }
 
     private func bytes(of text: String) -> [UInt8] { Array(text.utf8) }
@@ -94,13 +165,19 @@ struct IdleBench {
     }
 
     /// One turn that accepts, one that upgrades, one that hears a message and answers it.
-    private mutating func open(_ slot: Int, _ greeting: [UInt8], _ message: [UInt8]) {
-        let id = ConnectionID(slot: UInt32(slot), generation: 1)
+    private mutating func open(_ index: Int, _ greeting: [UInt8]?, _ message: [UInt8]) {
+        let slot = IdleBench.clientSlot + 1 + index
+        connect(slot)
+        receive(id(slot), greeting ?? bytes(of: self.greeting(of: index)))
+        if !message.isEmpty { receive(id(slot), message) }
+    }
+
+    private func id(_ slot: Int) -> ConnectionID { ConnectionID(slot: UInt32(slot), generation: 1) }
+
+    private mutating func connect(_ slot: Int) {
         now = now + .microseconds(10)
-        outbox.open(id)
-        server.opened(id, from: .v4(0x7f00_0001, port: UInt16(truncatingIfNeeded: slot)), at: now)
-        receive(id, greeting)
-        if !message.isEmpty { receive(id, message) }
+        outbox.open(id(slot))
+        server.opened(id(slot), from: .v4(0x7f00_0001, port: UInt16(truncatingIfNeeded: slot)), at: now)
     }
 
     private mutating func receive(_ id: ConnectionID, _ bytes: [UInt8]) {
@@ -117,7 +194,14 @@ struct IdleBench {
         for id in dirty {
             while outbox.queuedBytes(id) > 0 {
                 let waiting = outbox.queuedBytes(id)
-                unsafe slices.withUnsafeMutableBufferPointer { _ = unsafe outbox.gather(id, into: $0, bytesMax: waiting) }
+                unsafe slices.withUnsafeMutableBufferPointer { slices in
+                    let count = unsafe outbox.gather(id, into: slices, bytesMax: waiting)
+                    guard id.slot == IdleBench.clientSlot else { return }
+                    for index in 0..<count {
+                        let slice = unsafe slices[index]
+                        unsafe answer.append(contentsOf: UnsafeRawBufferPointer(start: slice.iov_base, count: slice.iov_len))
+                    }
+                }
                 output += waiting
                 outbox.consume(id, waiting)
             }

@@ -37,11 +37,20 @@ struct Dialer {
     /// Opens `count` connections.
     /// - Parameter path: Path of the upgrade; nil for plain HTTP connections.
     func open(_ count: Int, upgradingAt path: String?) throws(RunError) -> [Dialed] {
+        let request = path.map { Array(upgrade($0).utf8) }
+        return try open(count) { _ in request }
+    }
+
+    /// Opens `count` connections, each upgraded at a path of its own.
+    func open(_ count: Int, upgradingAt path: (Int) -> String) throws(RunError) -> [Dialed] {
+        try open(count) { Array(upgrade(path($0)).utf8) }
+    }
+
+    private func open(_ count: Int, asking request: (Int) -> [UInt8]?) throws(RunError) -> [Dialed] {
         let poller = try Poller()
         var steps = [Step](repeating: .connecting, count: count)
         var sockets = [Int32](repeating: -1, count: count)
         var dialed = [Dialed?](repeating: nil, count: count)
-        let request = path.map { Array(upgrade($0).utf8) }
         var buffer = [UInt8](repeating: 0, count: 65_536)
         var started = 0
         var done = 0
@@ -64,7 +73,7 @@ struct Dialer {
                 switch steps[index] {
                 case .connecting:
                     try Self.checkConnected(socket)
-                    guard let request else {
+                    guard let request = request(index) else {
                         try poller.remove(socket)
                         dialed[index] = Dialed(socket: socket, early: [])
                         done += 1

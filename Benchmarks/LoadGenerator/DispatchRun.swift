@@ -17,12 +17,10 @@ final class DispatchRun {
     }
 
     private let links: Links
-    private let workerCount: Int
+    private let workers: Workers
     private let options: Options
-    private let requestHead: [UInt8]
-    private let requestTail: [UInt8]
+    private let request: TaskRequest
     private let poll: UInt64
-    private var workers: [MessageStream]
     private var responses: [ResponseStream]
     private var parser = ResponseParser()
     private var clients: [Client]
@@ -30,21 +28,14 @@ final class DispatchRun {
     private var pauses: [(due: UInt64, client: Int)] = []
     private var nextPause = 0
     private var output = ByteWriter(capacity: 65_536)
-    private var message = ByteWriter(capacity: 1024)
     private var latencies = LatencyHistogram()
     private var window: Window
     private var nextNumber = TaskMessage.firstNumber
-    private var connectedWorkers = 0
     private var completed = 0
     private var measured = 0
-    private var worked = 0
     private var polls = 0
     private var wrong = 0
-    private var unreadable = 0
-    private var others = 0
 
-    /// A server that greets no worker within this time is not one.
-    private static let greeting: UInt64 = 5_000_000_000
     /// Wrong answers that are told in words; the rest is only counted.
     private static let notesMax = 3
 
@@ -56,41 +47,24 @@ final class DispatchRun {
         let run = try DispatchRun(options, workers + clients)
         // What came with the upgrade's response is the first word of the server.
         for (worker, dialed) in workers.enumerated() { run.hear(dialed.early.span, worker) }
-        try run.awaitWorkers()
+        try run.workers.greet(run.links) { run.turn() }
+        run.window = try Window(options, at: Clock.now())
         return run.outcome()
     }
 
     private init(_ options: Options, _ dialed: [Dialed]) throws(RunError) {
         self.options = options
         links = try Links(dialed)
-        workerCount = options.workers
         poll = UInt64(options.pollMilliseconds) * 1_000_000
-        // All numbers have as many digits, so that the length is the same for all.
-        let group = options.group == "default" ? "" : ",\"group\":\"\(options.group)\""
         let mode =
             switch options.mode {
             case .waiting: ""
             case .polling: ",\"async\":true"
             }
-        let tail = "}\(group)\(mode)}"
-        let request = RequestRun.request(
-            options.url, path: options.path, body: "{\"data\":{\"n\":\(TaskMessage.firstNumber)\(tail)")
-        requestTail = Array(tail.utf8)
-        requestHead = Array(request.dropLast(requestTail.count + 10))
-        workers = Array(repeating: MessageStream(), count: options.workers)
+        request = TaskRequest(options, members: mode)
+        workers = Workers(count: options.workers, concurrency: 1)
         responses = Array(repeating: ResponseStream(), count: options.clients)
         clients = Array(repeating: .idle, count: options.clients)
-        window = try Window(options, at: Clock.now())
-    }
-
-    private func awaitWorkers() throws(RunError) {
-        let start = Clock.now()
-        while connectedWorkers < workerCount, links.failures == 0 {
-            guard Clock.now() - start < Self.greeting else {
-                throw RunError("\(connectedWorkers) of \(workerCount) workers were greeted")
-            }
-            turn()
-        }
         window = try Window(options, at: Clock.now())
     }
 
@@ -105,13 +79,13 @@ final class DispatchRun {
         report.add("workers", options.workers)
         window.report("tasks", measured, latencies, into: &report)
         report.add("polls", polls)
-        report.add("worked", worked)
-        report.add("other_messages", others)
-        report.add("unreadable_tasks", unreadable)
+        report.add("worked", workers.tasks)
+        report.add("other_messages", workers.others)
+        report.add("unreadable_tasks", workers.unreadable)
         report.add("mismatches", wrong)
         report.add("lost", lost)
         report.add("errors", links.failures)
-        return Outcome(report: report, faults: wrong + unreadable + lost + links.failures + (measured == 0 ? 1 : 0))
+        return Outcome(report: report, faults: wrong + workers.unreadable + lost + links.failures + (measured == 0 ? 1 : 0))
     }
 
     private func loop() {
@@ -137,7 +111,7 @@ final class DispatchRun {
     private var isDrained: Bool {
         clients.indices.allSatisfy { index in
             if case .idle = clients[index] { return true }
-            return !links.isOpen(workerCount + index)
+            return !links.isOpen(workers.count + index)
         }
     }
 
@@ -147,13 +121,13 @@ final class DispatchRun {
             let link = ready.token
             if ready.isWritable { links.flush(link) }
             guard ready.isReadable, case .bytes(let count) = links.receive(link) else { continue }
-            if link < workerCount {
+            if link < workers.count {
                 links.withReceived(count) { hear($0, link) }
             } else {
                 let now = Clock.now()
                 links.withReceived(count) { bytes in
-                    let isSound = responses[link - workerCount].receive(bytes, by: &parser) { status, body in
-                        answer(link - workerCount, status, body, at: now)
+                    let isSound = responses[link - workers.count].receive(bytes, by: &parser) { status, body in
+                        answer(link - workers.count, status, body, at: now)
                     }
                     if !isSound { links.fail(link, "the server sent what is no response of a known length") }
                 }
@@ -164,31 +138,8 @@ final class DispatchRun {
     // MARK: the worker's side
 
     private func hear(_ bytes: Span<UInt8>, _ worker: Int) {
-        output.removeAll()
-        workers[worker].receive(bytes) { item, payload in
-            switch item {
-            case .message: work(on: payload)
-            case .ping: ClientFrame.append(.pong, payload, to: &output)
-            case .close: links.fail(worker, "the server sent a worker a close frame")
-            case .broken: links.fail(worker, "the server sent a worker a broken frame")
-            }
-        }
-        links.send(output, on: worker)
-    }
-
-    private func work(on payload: Span<UInt8>) {
-        switch TaskMessage.read(payload) {
-        case .connected:
-            connectedWorkers += 1
-            let ready = Array("{\"type\":\"ready\"}".utf8)
-            ClientFrame.append(.text, ready.span, to: &output)
-        case .task(let identifier, let number):
-            worked += 1
-            message.removeAll()
-            TaskMessage.appendCompletion(of: payload.extracting(identifier), number: number, to: &message)
-            ClientFrame.append(.text, message, to: &output)
-        case .unreadable: unreadable += 1
-        case .other: others += 1
+        workers.hear(bytes, worker, links) { identifier, number, answer in
+            TaskMessage.appendCompletion(of: identifier, number: number, to: &answer)
         }
     }
 
@@ -197,12 +148,9 @@ final class DispatchRun {
     private func submit(_ client: Int, at now: UInt64) {
         clients[client] = .submitted(number: nextNumber, since: now)
         output.removeAll()
-        let (head, tail) = (requestHead, requestTail)
-        output.append(head.span)
-        output.append(decimal: nextNumber)
-        output.append(tail.span)
+        request.append(number: nextNumber, to: &output)
         nextNumber += 1
-        links.send(output, on: workerCount + client)
+        links.send(output, on: workers.count + client)
     }
 
     private func answer(_ client: Int, _ status: Int, _ body: Span<UInt8>, at now: UInt64) {
@@ -255,7 +203,7 @@ final class DispatchRun {
             output.append("GET /api/task/")
             output.append(identifier.span)
             output.append(" HTTP/1.1\r\nHost: \(options.url.authority)\r\n\r\n")
-            links.send(output, on: workerCount + client)
+            links.send(output, on: workers.count + client)
         }
         // Each client pauses at most once, so with what is past thrown away the list is never much longer than that of the clients.
         if nextPause > clients.count {

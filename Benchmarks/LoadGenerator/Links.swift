@@ -24,25 +24,32 @@ final class Links {
     /// Failures that are told in words; the rest is only counted.
     private static let notesMax = 5
 
-    let count: Int
+    private(set) var count = 0
     private let poller: Poller
     private let buffer: UnsafeMutableBufferPointer<UInt8>
-    private var sockets: [Int32]
-    private var unsent: [[UInt8]]
-    private var unsentStart: [Int]
+    private var sockets: [Int32] = []
+    private var unsent: [[UInt8]] = []
+    private var unsentStart: [Int] = []
 
     /// Links that failed or that the server closed.
     private(set) var failures = 0
 
     init(_ dialed: [Dialed]) throws(RunError) {
-        count = dialed.count
         unsafe buffer = .allocate(capacity: Self.receiveBytes)
         unsafe buffer.initialize(repeating: 0)
         poller = try Poller()
-        sockets = dialed.map(\.socket)
-        unsent = Array(repeating: [], count: dialed.count)
-        unsentStart = Array(repeating: 0, count: dialed.count)
-        for link in 0..<dialed.count { try poller.add(dialed[link].socket, token: link, events: Poller.input) }
+        try add(dialed)
+    }
+
+    /// Adds connections, whose links are numbered on from those that are there.
+    func add(_ dialed: [Dialed]) throws(RunError) {
+        for one in dialed {
+            sockets.append(one.socket)
+            unsent.append([])
+            unsentStart.append(0)
+            try poller.add(one.socket, token: count, events: Poller.input)
+            count += 1
+        }
     }
 
     deinit {

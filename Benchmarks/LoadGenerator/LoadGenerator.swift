@@ -22,6 +22,8 @@ enum LoadGenerator {
             case .echo: outcome = try EchoRun.perform(options)
             case .http: outcome = try RequestRun.perform(options)
             case .dispatch: outcome = try DispatchRun.perform(options)
+            case .submit: outcome = try SubmitRun.perform(options)
+            case .fanout: outcome = try FanoutRun.perform(options)
             case .idle: outcome = try IdleRun.perform(options)
             }
         } catch {

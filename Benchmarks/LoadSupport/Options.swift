@@ -2,7 +2,7 @@
 
 /// The subcommands.
 public enum Command: String, Sendable, CaseIterable {
-    case echo, http, dispatch, idle
+    case echo, http, dispatch, submit, fanout, idle
 }
 
 /// Why a command line was refused, in words for people.
@@ -20,6 +20,8 @@ public struct Options: Equatable, Sendable {
     public static let depthMax = 4096
     /// Bytes in flight on a connection: what one write may carry at the start of a run.
     public static let flightBytesMax = 64 << 20
+    /// Publications of one run.
+    public static let publicationsMax = 100_000_000
 
     public var command: Command
     public var url: Target
@@ -41,7 +43,20 @@ public struct Options: Equatable, Sendable {
     public var pollMilliseconds = 5
     public var hold = 5.0
     public var sample = 1000
+    /// Handshakes at once.
     public var inFlight = 256
+    public var subscribers = 1000
+    public var tasks = 1
+    public var publications = 100
+    public var publisher = Publisher.worker
+
+    /// Who publishes in `fanout`.
+    public enum Publisher: Sendable {
+        /// A worker reports the progress of its tasks, which are watched as document G has it.
+        case worker
+        /// A connection of RawEcho's, which passes on what comes.
+        case raw
+    }
 
     /// How the clients of `dispatch` get their results.
     public enum DispatchMode: Sendable {
@@ -61,17 +76,25 @@ public struct Options: Equatable, Sendable {
         dispatch   clients that POST tasks, workers that complete them
           --clients N [64]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]
           --async   --poll MILLISECONDS between questions [5]
+        submit     clients that POST tasks without waiting for them, workers that complete them
+          --connections N [100]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]
+        fanout     watchers of tasks whose progress a worker tells
+          --subscribers N [1000]   --tasks N, which share the watchers [1]   --publications N measured, in turn about the tasks [100]
+          --in-flight N of them [1]   --bytes N of a publication, about [300]   --group NAME [default]   --path PATH [/api/openai]
+          --raw (the server is raw-echo in its fan mode)
         idle       WebSockets that do nothing, and what they weigh
           --connections N [100]   --hold SECONDS [5]   --sample N that must still echo [1000]
 
-        all        --seconds S measured [5]   --warmup S before [1]   --pid SERVER   --json
-        echo, idle, dispatch:  --in-flight N handshakes at once [256]
+        all        --pid SERVER   --json
+        all but fanout, idle:    --seconds S measured [5]   --warmup S before [1]
+        all but fanout, http:    --in-flight N handshakes at once [256]
         """
 
     /// Reads a command line, without the name of the program.
     public static func parse(_ arguments: [String]) throws(OptionError) -> Options {
         guard let word = arguments.first, let command = Command(rawValue: word) else {
-            throw OptionError(reason: "the first word is one of echo, http, dispatch, idle")
+            let words = Command.allCases.map(\.rawValue).joined(separator: ", ")
+            throw OptionError(reason: "the first word is one of \(words)")
         }
         var place = 1
         var url: Target?
@@ -100,6 +123,7 @@ public struct Options: Equatable, Sendable {
         guard let url else { throw OptionError(reason: "--url is needed") }
         var options = Options(command: command, url: url)
         for pair in pairs { try options.set(pair.name, pair.value) }
+        guard options.tasks <= options.subscribers else { throw OptionError(reason: "--tasks is more than --subscribers") }
         guard options.depth * options.size <= flightBytesMax else {
             throw OptionError(reason: "--depth times --size is more than \(flightBytesMax) bytes")
         }
@@ -109,6 +133,7 @@ public struct Options: Equatable, Sendable {
     private init(command: Command, url: Target) {
         self.command = command
         self.url = url
+        if case .fanout = command { size = 300 }
     }
 
     private struct Kind {
@@ -120,23 +145,28 @@ public struct Options: Equatable, Sendable {
         "--url": Kind(takesValue: true, commands: Command.allCases),
         "--json": Kind(takesValue: false, commands: Command.allCases),
         "--pid": Kind(takesValue: true, commands: Command.allCases),
-        "--seconds": Kind(takesValue: true, commands: [.echo, .http, .dispatch]),
-        "--warmup": Kind(takesValue: true, commands: [.echo, .http, .dispatch]),
-        "--connections": Kind(takesValue: true, commands: [.echo, .http, .idle]),
+        "--seconds": Kind(takesValue: true, commands: [.echo, .http, .dispatch, .submit]),
+        "--warmup": Kind(takesValue: true, commands: [.echo, .http, .dispatch, .submit]),
+        "--connections": Kind(takesValue: true, commands: [.echo, .http, .submit, .idle]),
         "--depth": Kind(takesValue: true, commands: [.echo, .http]),
         "--size": Kind(takesValue: true, commands: [.echo]),
         "--text": Kind(takesValue: false, commands: [.echo]),
         "--body": Kind(takesValue: true, commands: [.http]),
         "--status": Kind(takesValue: true, commands: [.http]),
         "--clients": Kind(takesValue: true, commands: [.dispatch]),
-        "--workers": Kind(takesValue: true, commands: [.dispatch]),
-        "--group": Kind(takesValue: true, commands: [.dispatch]),
-        "--path": Kind(takesValue: true, commands: [.dispatch]),
+        "--workers": Kind(takesValue: true, commands: [.dispatch, .submit]),
+        "--group": Kind(takesValue: true, commands: [.dispatch, .submit, .fanout]),
+        "--path": Kind(takesValue: true, commands: [.dispatch, .submit, .fanout]),
         "--async": Kind(takesValue: false, commands: [.dispatch]),
         "--poll": Kind(takesValue: true, commands: [.dispatch]),
         "--hold": Kind(takesValue: true, commands: [.idle]),
         "--sample": Kind(takesValue: true, commands: [.idle]),
-        "--in-flight": Kind(takesValue: true, commands: [.echo, .dispatch, .idle]),
+        "--in-flight": Kind(takesValue: true, commands: [.echo, .dispatch, .submit, .fanout, .idle]),
+        "--subscribers": Kind(takesValue: true, commands: [.fanout]),
+        "--tasks": Kind(takesValue: true, commands: [.fanout]),
+        "--publications": Kind(takesValue: true, commands: [.fanout]),
+        "--bytes": Kind(takesValue: true, commands: [.fanout]),
+        "--raw": Kind(takesValue: false, commands: [.fanout]),
     ]
 
     private mutating func set(_ name: String, _ value: String) throws(OptionError) {
@@ -159,7 +189,13 @@ public struct Options: Equatable, Sendable {
         case "--async": mode = .polling
         case "--poll": pollMilliseconds = try Self.number(name, value, in: 0...10_000)
         case "--sample": sample = try Self.number(name, value, in: 0...Self.connectionsMax)
+        case "--in-flight" where command == .fanout: depth = try Self.number(name, value, in: 1...Self.depthMax)
         case "--in-flight": inFlight = try Self.number(name, value, in: 1...10_000)
+        case "--subscribers": subscribers = try Self.number(name, value, in: 1...Self.connectionsMax)
+        case "--tasks": tasks = try Self.number(name, value, in: 1...Self.connectionsMax)
+        case "--publications": publications = try Self.number(name, value, in: 1...Self.publicationsMax)
+        case "--bytes": size = try Self.number(name, value, in: 1...65_535)
+        case "--raw": publisher = .raw
         default: preconditionFailure("\(name) is in the table and has no meaning")
         }
     }

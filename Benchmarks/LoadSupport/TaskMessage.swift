@@ -11,6 +11,7 @@ public enum TaskMessage {
 
     private static let type = Array("\"type\":\"task\"".utf8)
     private static let connected = Array("\"type\":\"connected\"".utf8)
+    private static let pong = Array("\"type\":\"pong\"".utf8)
     private static let identifier = Array("\"taskId\":\"".utf8)
     private static let number = Array("\"n\":".utf8)
     private static let completed = Array("\"status\":\"completed\"".utf8)
@@ -24,6 +25,8 @@ public enum TaskMessage {
         case task(identifier: Range<Int>, number: Int)
         /// A task that lacks the identifier or the number.
         case unreadable
+        /// The answer to a ping: everything said before it was read.
+        case pong
         /// An acknowledgement or anything else that a worker may ignore.
         case other
     }
@@ -31,7 +34,8 @@ public enum TaskMessage {
     /// Reads a message to a worker.
     public static func read(_ message: Span<UInt8>) -> FromServer {
         guard message.firstIndex(of: type) != nil else {
-            return message.firstIndex(of: connected) == nil ? .other : .connected
+            if message.firstIndex(of: connected) != nil { return .connected }
+            return message.firstIndex(of: pong) == nil ? .other : .pong
         }
         guard let identifier = taskIdentifier(in: message),
             let place = message.firstIndex(of: number),
@@ -48,6 +52,16 @@ public enum TaskMessage {
         while end < message.count, message[end] != UInt8(ascii: "\"") { end += 1 }
         return end < message.count && end > start ? start..<end : nil
     }
+
+    /// Appends what a worker says once it is connected: that it takes tasks, and how many at once.
+    public static func appendReady(concurrency: Int, to output: inout ByteWriter) {
+        output.append("{\"type\":\"ready\",\"concurrency\":")
+        output.append(decimal: concurrency)
+        output.append("}")
+    }
+
+    /// Appends what a worker says to be answered by a pong.
+    public static func appendPing(to output: inout ByteWriter) { output.append("{\"type\":\"ping\"}") }
 
     /// Appends what a worker answers to a task.
     public static func appendCompletion(of identifier: Span<UInt8>, number: Int, to output: inout ByteWriter) {

@@ -1,9 +1,11 @@
 // RawEcho: the limit of the machine. One thread, level-triggered epoll, one recv and one send a readiness: what this kernel gives
-// to a WebSocket echo server that does nothing else. It is a yardstick, not a server to use: it trusts its peer, knows no limits
-// and no fragments, and times nobody out. RFC 6455 §4.2.2 (handshake) and §5 (frames).
+// to a WebSocket echo server that does nothing else, or to one that writes what one connection says to all the others. It is a
+// yardstick, not a server to use: it trusts its peer, knows no limits and no fragments, and times nobody out. RFC 6455 §4.2.2
+// (handshake) and §5 (frames).
 //
 // Cost of a message of 64 bytes: one recv and one send (about 2 µs each on loopback) and 20 ns of our own; nothing is allocated
-// unless a socket is full. The kernel dominates, so frames are rewritten in place in the receive buffer and leave in one send.
+// unless a socket is full. The kernel dominates, so frames are rewritten in place in the receive buffer and leave in one send. A
+// message that is fanned out costs one send of the same bytes for each subscriber.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,35 +26,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "connection.h"
+#include "frames.h"
+
 enum {
-    READ_BYTES = 256 * 1024,
     // A header of at most 14 bytes that began in an earlier read is written anew before the bytes of this one: by that much, and no
     // more, the output may begin before the input.
     HEADROOM = 16,
     HEAD_BYTES = 8192, // a request for the upgrade longer than this is refused
     EVENTS = 1024,
-    LARGEST_CLIENT_HEADER = 14,
 };
 
-enum phase { CLOSED = 0, HANDSHAKE, STREAM, CLOSING };
-
-// Sixty-four bytes, one line of the cache, found by descriptor.
-struct connection {
-    uint64_t left;                         // payload bytes of the current frame that are still to come
-    uint8_t *waiting;                      // bytes that the socket did not take; while there are any, nothing is read
-    uint8_t *head;                         // the beginning of a request that came in pieces
-    uint32_t waiting_count, waiting_start; // in bytes
-    uint32_t head_count;
-    uint8_t phase;                         // enum phase
-    uint8_t header_count;                  // bytes of `header` that came so far
-    uint8_t is_close;                      // whether the current frame is a close frame
-    uint8_t key[4];                        // masking key, turned so that key[0] is due next
-    uint8_t header[LARGEST_CLIENT_HEADER];
-} __attribute__((aligned(64)));
-
-static struct connection *connections;
-static size_t connection_limit;
+struct connection *connections;
+size_t connection_limit;
 static int poller;
+static bool fans_out; // what connections are for: fan.c, otherwise an echo
 static uint8_t storage[HEADROOM + READ_BYTES + 64] __attribute__((aligned(64)));
 static uint8_t *const received = storage + HEADROOM;
 
@@ -66,15 +54,16 @@ static void watch(int fd, int operation, uint32_t events) {
     }
 }
 
-static void drop(int fd) {
+void drop(int fd) {
     struct connection *c = &connections[fd];
+    if (c->phase == SUBSCRIBER) leave_group(fd);
     free(c->waiting);
     free(c->head);
     memset(c, 0, sizeof *c);
     close(fd);
 }
 
-static void transmit(int fd, const uint8_t *bytes, size_t count) {
+void transmit(int fd, const uint8_t *bytes, size_t count) {
     ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
     if (sent == (ssize_t)count) return;
     if (sent < 0) {
@@ -116,77 +105,10 @@ static void resume(int fd) {
 
 // ------------------------------------------------------------------------------------------------------------------------ frames
 
-typedef uint64_t lanes __attribute__((vector_size(32)));
-
-// Copies `count` bytes down to `target` and takes the mask off. The two may overlap as long as target <= source: every word is
-// loaded before it is stored, and a store never reaches a byte that a later load wants.
-static inline void unmask(uint8_t *target, const uint8_t *source, size_t count, uint8_t key[4]) {
-    uint32_t narrow;
-    memcpy(&narrow, key, 4);
-    uint64_t wide = (uint64_t)narrow << 32 | narrow;
-    size_t at = 0;
-    if (count >= sizeof(lanes)) {
-        lanes mask = {wide, wide, wide, wide};
-        for (; at + sizeof(lanes) <= count; at += sizeof(lanes)) {
-            lanes words;
-            memcpy(&words, source + at, sizeof words);
-            words ^= mask;
-            memcpy(target + at, &words, sizeof words);
-        }
-    }
-    for (; at + 8 <= count; at += 8) {
-        uint64_t word;
-        memcpy(&word, source + at, 8);
-        word ^= wide;
-        memcpy(target + at, &word, 8);
-    }
-    for (size_t phase = 0; at < count; at++, phase++) target[at] = source[at] ^ key[phase & 3];
-}
-
 static void turn(uint8_t key[4], size_t count) {
     uint8_t old[4];
     memcpy(old, key, 4);
     for (size_t i = 0; i < 4; i++) key[i] = old[(i + count) & 3];
-}
-
-static inline size_t client_header_bytes(uint8_t second) {
-    uint8_t length = second & 127;
-    return length < 126 ? 6 : length == 126 ? 8 : 14;
-}
-
-// Reads a whole client header and writes the server's, which may lie over it. Returns the bytes written, 0 when no client sends such.
-static inline size_t rewrite_header(struct connection *c, const uint8_t *header, uint8_t *target) {
-    uint8_t first = header[0], second = header[1], length = second & 127;
-    if ((second & 0x80) == 0) return 0; // §5.1: a server must close when a frame is not masked
-    uint8_t opcode = first & 15;
-    c->is_close = opcode == 8;
-    if (opcode == 9) first ^= 9 ^ 10; // §5.5.3: a ping is answered by a pong
-    if (length < 126) {
-        memcpy(c->key, header + 2, 4);
-        c->left = length;
-        target[0] = first;
-        target[1] = length;
-        return 2;
-    }
-    if (length == 126) {
-        uint16_t size;
-        memcpy(&size, header + 2, 2);
-        memcpy(c->key, header + 4, 4);
-        c->left = __builtin_bswap16(size);
-        target[0] = first;
-        target[1] = length;
-        memcpy(target + 2, &size, 2);
-        return 4;
-    }
-    uint64_t size;
-    memcpy(&size, header + 2, 8);
-    memcpy(c->key, header + 10, 4);
-    c->left = __builtin_bswap64(size);
-    if (c->left >> 63) return 0; // §5.2: the most significant bit must be 0
-    target[0] = first;
-    target[1] = length;
-    memcpy(target + 2, &size, 8);
-    return 10;
 }
 
 // Rewrites what came into what goes back, in place. Returns the end of the output, NULL on a bad frame.
@@ -296,10 +218,14 @@ static void answer(int fd, uint8_t *bytes, size_t count) {
                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
                         accept);
     size_t used = (size_t)(end + 4 - head) - before; // frames may follow the request in the same read
+    c->phase = STREAM;
+    if (fans_out && !cast(fd, head)) {
+        drop(fd);
+        return;
+    }
     free(c->head);
     c->head = NULL;
     c->head_count = 0;
-    c->phase = STREAM;
     transmit(fd, response, (size_t)length);
     if (used < count && c->phase == STREAM && c->waiting == NULL) stream(fd, bytes + used, count - used);
 }
@@ -330,10 +256,12 @@ static void ready(int fd, uint32_t events) {
         if (count == 0 || (errno != EAGAIN && errno != EINTR)) drop(fd);
         return;
     }
-    if (c->phase == STREAM)
-        stream(fd, received, (size_t)count);
-    else
-        answer(fd, received, (size_t)count);
+    switch (c->phase) {
+    case STREAM: stream(fd, received, (size_t)count); break;
+    case PUBLISHER: publish(fd, received, (size_t)count); break;
+    case SUBSCRIBER: break; // says nothing that matters
+    default: answer(fd, received, (size_t)count);
+    }
 }
 
 static int listen_on(int port) {
@@ -361,9 +289,10 @@ static void leave(int signal) {
 
 int main(int count, char **arguments) {
     char *rest = NULL;
-    long port = count == 3 && strcmp(arguments[1], "ws") == 0 ? strtol(arguments[2], &rest, 10) : -1;
+    fans_out = count == 3 && strcmp(arguments[1], "fan") == 0;
+    long port = fans_out || (count == 3 && strcmp(arguments[1], "ws") == 0) ? strtol(arguments[2], &rest, 10) : -1;
     if (port < 0 || port > 65535 || rest == arguments[2] || *rest != 0) {
-        fprintf(stderr, "usage: raw-echo ws PORT    (0: a free one, which is printed)\n");
+        fprintf(stderr, "usage: raw-echo ws|fan PORT    (0: a free one, which is printed)\n");
         return 2;
     }
     signal(SIGTERM, leave);

@@ -43,12 +43,38 @@ import Testing
         #expect(http.depth == 16)
     }
 
+    @Test("a submit and a fanout")
+    func publishing() throws {
+        let submit = try parse("submit --url http://127.0.0.1:9 --connections 64 --workers 2 --group g --path /v1/x --seconds 1")
+        #expect(submit.command == .submit)
+        #expect(submit.connections == 64)
+        #expect(submit.workers == 2)
+        let plain = try parse("fanout --url http://127.0.0.1:9")
+        #expect(plain.subscribers == 1000)
+        #expect(plain.tasks == 1)
+        #expect(plain.publications == 100)
+        #expect(plain.size == 300)
+        #expect(plain.depth == 1)
+        #expect(plain.publisher == .worker)
+        let fanout = try parse(
+            "fanout --url http://127.0.0.1:9 --subscribers 10000 --tasks 500 --publications 9 --in-flight 16 --bytes 1000 --raw")
+        #expect(fanout.subscribers == 10_000)
+        #expect(fanout.tasks == 500)
+        #expect(fanout.publications == 9)
+        #expect(fanout.depth == 16)
+        #expect(fanout.inFlight == 256)
+        #expect(fanout.size == 1000)
+        #expect(fanout.publisher == .raw)
+    }
+
     @Test("what is wrong is refused", arguments: [
         "", "gallop --url ws://127.0.0.1:9/", "echo", "echo --url", "echo --url ws://10.0.0.1/", "echo --url ws://127.0.0.1:9/ --hold 1",
         "echo --url ws://127.0.0.1:9/ --size 0", "echo --url ws://127.0.0.1:9/ --size x", "echo --url ws://127.0.0.1:9/ --seconds -1",
         "echo --url ws://127.0.0.1:9/ --seconds nan", "echo --url ws://127.0.0.1:9/ --size 16777216 --depth 4096",
         "dispatch --url http://127.0.0.1:9 --group a\"b",
         "http --url http://127.0.0.1:9 --what", "idle --url ws://127.0.0.1:9/ --seconds 1",
+        "fanout --url http://127.0.0.1:9 --subscribers 10 --tasks 11", "fanout --url http://127.0.0.1:9 --bytes 0",
+        "fanout --url http://127.0.0.1:9 --in-flight 4097", "submit --url http://127.0.0.1:9 --async",
     ])
     func refused(_ line: String) { #expect(throws: OptionError.self) { try parse(line) } }
 }

@@ -19,12 +19,21 @@ import Testing
     func fromServer() {
         #expect(read(#"{"type":"connected","workerId":"W1"}"#) == .connected)
         #expect(read(#"{"type":"task_ack","taskId":"t1"}"#) == .other)
-        #expect(read(#"{"type":"pong"}"#) == .other)
+        #expect(read(#"{"type":"pong"}"#) == .pong)
         let task = read(#"{"type":"task","taskId":"t1","payload":{"data":{"n":1000000007}}}"#)
         #expect(task == .task(identifier: 25..<27, number: 1_000_000_007))
         #expect(read(#"{"type":"task","taskId":"t1","payload":{}}"#) == .unreadable)
         #expect(read(#"{"type":"task","taskId":"","payload":{"n":1}}"#) == .unreadable)
         #expect(read(#"{"type":"task","taskId":"t"#) == .unreadable)
+    }
+
+    @Test("what a worker says first")
+    func ready() {
+        var output = ByteWriter()
+        TaskMessage.appendReady(concurrency: 1024, to: &output)
+        TaskMessage.appendPing(to: &output)
+        let text = String(decoding: (0..<output.count).map { output.span[$0] }, as: UTF8.self)
+        #expect(text == #"{"type":"ready","concurrency":1024}{"type":"ping"}"#)
     }
 
     @Test("what a worker answers")
