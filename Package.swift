@@ -50,7 +50,7 @@ let package = Package(
 
         // 3: files that the server hands out
         .target(
-            name: "Clients", dependencies: ["Base"],
+            name: "Clients", dependencies: ["Base"], exclude: ["python"],
             resources: [.embedInCode("examples/worker-python.py"), .embedInCode("examples/worker-node.js")], swiftSettings: house),
 
         // 4: bytes to domain and back
@@ -65,7 +65,7 @@ let package = Package(
 
         // 7: the program
         .executableTarget(
-            name: "signalbox", dependencies: ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "WebSockets"],
+            name: "signalbox", dependencies: ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "Storage", "WebSockets"],
             swiftSettings: house),
 
         // Benchmarks: the load generator, and the kernel's limit that it is held against

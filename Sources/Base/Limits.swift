@@ -18,6 +18,15 @@ public struct Limits: Sendable {
     public var pauseReadingBytes = 1 << 20
     /// Bytes that may wait for one connection; beyond it the connection is closed (1013).
     public var queuedBytesMax = 64 << 20
+    /// Beyond this a watcher's news wait apart from its queue, where newer progress takes the place of older: four seconds of a busy task,
+    /// and as much again as the kernel holds for it.
+    public var conflatedBytesMin = 64 << 10
+    /// The same for a watcher that has read all so far: what one turn may bring it, a batch of thousands of reports.
+    public var burstBytesMax = 1 << 20
+    /// Logs that may wait for one watcher before the oldest are left out, and told as a gap.
+    public var waitingLogBytesMax = 1 << 20
+    /// Messages that leave in one frame, where a client asked for that; a longer one has a frame of its own.
+    public var batchBytesMax = 64 << 10
     /// After the last byte the other end gets this long to close, so that a reset does not destroy what it has not read yet.
     public var lingerTimeout = TimeSpan.seconds(1)
 
@@ -67,13 +76,19 @@ public struct Limits: Sendable {
     public var queueLengthMax = 1_000
     /// How long an ended task is remembered.
     public var resultTTL = TimeSpan.seconds(300)
-    /// Bytes that ended tasks may hold together before the oldest are forgotten early: half a million small results.
+    /// Bytes that ended tasks may hold together before the oldest are forgotten early: 300,000 small results.
     public var endedBytesMax = 256 << 20
     /// Bytes of the payloads of tasks that wait or run; beyond it a task is refused as by a full queue.
     public var payloadBytesMax = 1 << 30
     /// A task may be started anew this often when its worker vanishes.
     public var retriesMax = 100
     public var idempotencyKeyBytesMax = 255
+    /// Tasks that outside programs report and that have not ended: some 100 MB of records.
+    public var reportedTasksMax = 100_000
+    /// A task of which its outside program says nothing for so long has failed: the program is gone.
+    public var reportedSilenceMax = TimeSpan.seconds(24 * 60 * 60)
+    /// After a restart, the worker that had a task in hand may come back for so long before the task runs again or fails.
+    public var recoveryGrace = TimeSpan.seconds(30)
 
     // MARK: Workers
 
@@ -103,6 +118,23 @@ public struct Limits: Sendable {
     public var historyLengthMax = 100
     /// Bytes that the histories of all tasks may hold together before the oldest give way.
     public var historyBytesMax = 256 << 20
+    /// How long a hub client whose socket is gone may come back as who it was.
+    public var sessionResumeTime = TimeSpan.seconds(300)
+    /// Sessions that wait for their clients; the oldest give way.
+    public var parkedSessionsMax = 100_000
+    public var parkedBytesMax = 64 << 20
+    /// Events that one watcher who comes back is told out of the database; who missed more is told how things stand.
+    public var replayEventsMax = 10_000
+    public var replayBytesMax = 4 << 20
+    /// Watchers who come back and for whom the database is read at once, each with up to `replayBytesMax`; the others wait.
+    public var replaysMax = 32
+
+    // MARK: What is written down
+
+    /// Bytes of records that could not be written and are tried again; what comes beyond it is given up.
+    public var unwrittenBytesMax = 64 << 20
+    /// How long the server waits before it tries again: a disk that was full is rarely full for less.
+    public var storageRetryDelay = TimeSpan.seconds(1)
 
     // MARK: The end
 
@@ -123,6 +155,8 @@ public struct Limits: Sendable {
         if receiveBufferBytes < headerBytesMax { return "one read is smaller than a request's head" }
         if queuedBytesMax < messageBytesMax { return "the longest message would not fit into a connection's queue" }
         if queuedBytesMax < bodyBytesMax { return "the largest body would not fit into a connection's queue" }
+        if conflatedBytesMin > burstBytesMax { return "a watcher that lags would have more room than one that keeps up" }
+        if conflatedBytesMin > queuedBytesMax { return "a watcher would be closed before its news were conflated" }
         if eagerFlushBytes > writeBytesPerTurn { return "an eager answer would be larger than a turn's share" }
         return nil
     }

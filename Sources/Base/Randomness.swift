@@ -70,6 +70,16 @@ public struct Randomness: RandomNumberGenerator {
         return (high, low)
     }
 
+    /// A UUID of version 7 (RFC 9562 §5.7): the time in milliseconds, then 74 random bits. Names of later milliseconds are greater, so
+    /// that an index over them grows at its end.
+    public mutating func nextUUID(at now: WallTime) -> (high: UInt64, low: UInt64) {
+        // 48 bits reach the year 10889.
+        let milliseconds = UInt64(min(max(now.milliseconds, 0), 0xffff_ffff_ffff))
+        let high = milliseconds << 16 | 0x7000 | next() >> 52
+        let low = next() & 0x3fff_ffff_ffff_ffff | 0x8000_0000_0000_0000
+        return (high, low)
+    }
+
     /// A part of `span`, chosen evenly: at least zero, less than all of it; zero for a span that is not positive.
     public mutating func jitter(of span: TimeSpan) -> TimeSpan {
         guard span > .zero else { return .zero }

@@ -78,10 +78,10 @@ public enum DispatchAPI {
     // MARK: Answers
 
     /// The answer to a submission that does not wait, or that found its task under way: `{"taskId":…,"status":…}`.
-    public static func writeAccepted(_ task: TaskRecord, to writer: inout ByteWriter) {
+    public static func writeAccepted(_ id: TaskID, _ state: TaskState, to writer: inout ByteWriter) {
         writer.object {
-            $0.member("taskId", task.id)
-            $0.member("status", string: task.state.word)
+            $0.member("taskId", id)
+            $0.member("status", string: state.word)
         }
     }
 
@@ -98,14 +98,14 @@ public enum DispatchAPI {
             writeError("Task cancelled", to: &writer)
             return (409, nil)
         case nil:
-            writeAccepted(task, to: &writer)
+            writeAccepted(task.id, task.state, to: &writer)
             return (200, nil)
         }
     }
 
     /// The answer to GET /api/task/{taskId}.
     ///
-    /// - Parameter position: the task's place in the line, asked for only while it waits.
+    /// - Parameter position: the task's place in the line, asked for only while it waits for a worker.
     public static func writeTask(_ task: TaskRecord, position: @autoclosure () -> Int, to writer: inout ByteWriter) -> Splice? {
         let endedAt = task.endedAt?.milliseconds ?? 0
         switch task.outcome {
@@ -124,13 +124,14 @@ public enum DispatchAPI {
             writer.object {
                 $0.member("taskId", task.id)
                 $0.member("status", string: task.state.word)
-                if let worker = task.worker {
-                    $0.member("workerId", worker.id)
+                if task.state == .executing {
+                    // Who has it in hand; after a restart, whose it was and may be again. What an outside program runs has no worker.
+                    if let worker = task.lastWorker { $0.member("workerId", worker) }
                     $0.member("startedAt", int: task.startedAt?.milliseconds ?? 0)
                     writeProgress(task, to: &$0)
                 } else {
                     $0.member("enqueuedAt", int: task.enqueuedAt.milliseconds)
-                    $0.member("position", int: position())
+                    if task.origin == .dispatched { $0.member("position", int: position()) }
                 }
             }
         }
@@ -149,7 +150,7 @@ public enum DispatchAPI {
     public static func writeCancellation(_ cancellation: Cancellation, to writer: inout ByteWriter) -> Int {
         switch cancellation {
         case .cancelled(let task):
-            writeAccepted(task, to: &writer)
+            writeAccepted(task.id, task.state, to: &writer)
             return 200
         case .alreadyEnded(let task):
             writer.object {
@@ -173,13 +174,16 @@ public enum DispatchAPI {
         return 503
     }
 
+    private static let null = SharedBytes("null")
+
     public static let unknownTask: StaticString = "Task not found or expired"
 
     private static func writeFailed(
         _ task: TaskRecord, _ failure: Failure, to writer: inout ByteWriter, _ rest: (inout JSONObjectWriter) -> Void
     ) -> Splice? {
         switch failure {
-        case .reported(let words): return writeSpliced(task, "error", words, to: &writer, rest)
+        case .reported(.raw(let value)): return writeSpliced(task, "error", value, to: &writer, rest)
+        case .reported(.plain(let text)): writeFailed(task, to: &writer, { $0.member("error", string: text) }, rest)
         case .timeout: writeFailed(task, "Task timeout", to: &writer, rest)
         case .workerDisconnected: writeFailed(task, "Worker disconnected", to: &writer, rest)
         }
@@ -189,19 +193,28 @@ public enum DispatchAPI {
     private static func writeFailed(
         _ task: TaskRecord, _ words: StaticString, to writer: inout ByteWriter, _ rest: (inout JSONObjectWriter) -> Void
     ) {
+        writeFailed(task, to: &writer, { $0.member("error", string: words) }, rest)
+    }
+
+    private static func writeFailed(
+        _ task: TaskRecord, to writer: inout ByteWriter, _ error: (inout JSONObjectWriter) -> Void,
+        _ rest: (inout JSONObjectWriter) -> Void
+    ) {
         writer.object {
             $0.member("taskId", task.id)
             $0.member("status", string: task.state.word)
-            $0.member("error", string: words)
+            error(&$0)
             rest(&$0)
         }
     }
 
-    /// An object with a user's value in it, which is left out of the text and named in the splice.
+    /// An object with a user's value in it, which is left out of the text and named in the splice. Where nothing was given, or nothing of
+    /// it was kept, it is null.
     private static func writeSpliced(
-        _ task: TaskRecord, _ name: StaticString, _ value: SharedBytes, to writer: inout ByteWriter,
+        _ task: TaskRecord, _ name: StaticString, _ given: SharedBytes, to writer: inout ByteWriter,
         _ rest: (inout JSONObjectWriter) -> Void
     ) -> Splice {
+        let value = given.isEmpty ? null : given
         var offset = 0
         writer.object {
             $0.member("taskId", task.id)

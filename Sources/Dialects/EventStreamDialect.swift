@@ -43,6 +43,13 @@ public enum EventStreamDialect {
         }
     }
 
+    /// Appends what stands for logs that the client read too slowly to get.
+    public static func writeGap(
+        of task: TaskID, from first: UInt64, through last: UInt64, at: WallTime, to writer: inout ByteWriter
+    ) {
+        write("gap", last, isLast: true, to: &writer) { TaskDialect.writeGap(of: task, from: first, through: last, at: at, to: &$0) }
+    }
+
     /// Appends a comment that keeps the connection alive.
     public static func writeHeartbeat(to writer: inout ByteWriter) { writer.append(": heartbeat\n\n") }
 

@@ -76,6 +76,7 @@ public enum GPUTaskAPI {
     private static func writeOrigin(_ task: TaskDetails, to object: inout JSONObjectWriter) {
         if let enqueuedAt = task.enqueuedAt { object.member("enqueued_at", iso8601: enqueuedAt) }
         if let endedAt = task.endedAt { object.member("completed_at", iso8601: endedAt) }
+        if let updatedAt = task.updatedAt { object.member("updated_at", iso8601: updatedAt) }
         if let user = task.user { object.member("user_id", string: user) }
         if let project = task.project { object.member("project_id", string: project) }
         if let group = task.group { object.member("group", string: group) }

@@ -15,6 +15,22 @@ extension JSONObjectWriter {
         }
     }
 
+    /// What a task cost: as somebody told it, byte for byte, or the document's sum and its currency.
+    mutating func member(_ key: StaticString, _ cost: Cost) {
+        switch cost {
+        case .raw(let value): member(key, userValue: value)
+        case .metered(let rate, let time):
+            let sum = rate.perHour * max(Double(time.nanoseconds) / 3.6e12, 0)
+            member(
+                key,
+                object: {
+                    // Millionths: some tasks take a second of a cheap machine.
+                    $0.member("total_cost", double: (sum * 1e6).rounded() / 1e6)
+                    $0.member("currency", string: rate.currency)
+                })
+        }
+    }
+
     /// A text, or null.
     mutating func member(_ key: StaticString, stringOrNull text: SharedBytes?) {
         if let text { member(key, string: text) } else { nullMember(key) }

@@ -7,11 +7,34 @@ public import Base
 public import Domain
 public import JSON
 
+/// Where events are looked for.
+public enum ProducerForm: Sendable {
+    /// A message over the WebSocket: one event, or an array of them.
+    case message
+    /// A batch over HTTP: `{"events":[…]}`.
+    case batch
+}
+
+/// One event of a message as it was read.
+public struct ProducerWord: Sendable {
+    /// Under which mark an event wants to be answered.
+    public enum Mark: Sendable {
+        /// It wants no answer of its own.
+        case none
+        /// Its `ack` as it came.
+        case number(SharedBytes)
+        /// It wants one, and cannot have it.
+        case unreadable(RequestProblem)
+    }
+
+    /// What it says, or what is wrong with it.
+    public let event: Result<ProducerEvent, RequestProblem>
+    public let mark: Mark
+}
+
 public enum ProducerDialect {
     /// Events of one message: what its answers cost stays in proportion to the message.
     public static let eventsMax = 10_000
-    /// Lines that one event adds to a task's log: they are kept with the task for a while.
-    public static let logBytesMax = 64 << 10
     /// The digits of a mark that is to be acknowledged.
     public static let markBytesMax = 64
     /// Steps of one task.
@@ -49,6 +72,54 @@ public enum ProducerDialect {
             if count > eventsMax { throw .outOfRange(member: "events", expected: "at most \(eventsMax) objects") }
         }
         return Events(many: index.elements(of: array))
+    }
+
+    /// Reads every event of a message, each by itself.
+    ///
+    /// - Parameter scratch: used and left as it was.
+    /// - Throws: where no events can be found.
+    public static func words(
+        _ form: ProducerForm, in text: Span<UInt8>, _ index: JSONIndex, limits: Limits, scratch: inout ByteWriter
+    ) throws(RequestProblem) -> [ProducerWord] {
+        let events =
+            switch form {
+            case .message: try events(ofMessage: index)
+            case .batch: try events(ofBatch: text, index)
+            }
+        var words: [ProducerWord] = []
+        for event in events { words.append(word(form, event, in: text, index, limits: limits, scratch: &scratch)) }
+        return words
+    }
+
+    private static func word(
+        _ form: ProducerForm, _ event: JSONNode, in text: Span<UInt8>, _ index: JSONIndex, limits: Limits, scratch: inout ByteWriter
+    ) -> ProducerWord {
+        do throws(RequestProblem) {
+            var mark = ProducerWord.Mark.none
+            // Each event of a batch is answered anyway.
+            if case .message = form, let number = try self.mark(of: event, in: text, index) { mark = .number(number) }
+            do throws(RequestProblem) {
+                let event = try read(event, in: text, index, limits: limits, scratch: &scratch)
+                return ProducerWord(event: .success(event), mark: mark)
+            } catch {
+                return ProducerWord(event: .failure(error), mark: mark)
+            }
+        } catch {
+            return ProducerWord(event: .failure(error), mark: .unreadable(error))
+        }
+    }
+
+    /// The newer token of a message that brings one instead of events: `{"type":"refresh","token":…}`; nil for any other.
+    ///
+    /// - Parameter scratch: used and left as it was.
+    public static func token(
+        in text: Span<UInt8>, _ index: JSONIndex, scratch: inout ByteWriter
+    ) throws(RequestProblem) -> SharedBytes? {
+        guard index.kind(of: index.root) == .object else { return nil }
+        let members = try Members(index)
+        guard let type = members.node("type", in: text), index.equals(type, "refresh", in: text), members.node("event", in: text) == nil
+        else { return nil }
+        return try members.token(in: text, &scratch)
     }
 
     // MARK: One event
@@ -135,8 +206,10 @@ private struct Reader {
 
     private func user(_ text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> SharedBytes {
         guard let user = try textOrNumber("user_id", Principal.userBytesMax, text, &scratch) else { throw .missing(member: "user_id") }
-        // A task without an owner is everybody's: that is not to happen by a slip.
-        guard !user.isEmpty else { throw .outOfRange(member: "user_id", expected: "1 to \(Principal.userBytesMax) bytes long") }
+        // A task without an owner is everybody's, and nobody could open a socket under a name that no path can have.
+        guard TaskID(user.span) != nil else {
+            throw .outOfRange(member: "user_id", expected: "1 to \(Principal.userBytesMax) bytes of printable text")
+        }
         return user
     }
 
@@ -150,7 +223,7 @@ private struct Reader {
     }
 
     private func log(_ text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> TaskEvent.Log {
-        guard let logs = try members.text("logs", bytesMax: ProducerDialect.logBytesMax, in: text, &scratch) else {
+        guard let logs = try members.text("logs", bytesMax: limits.logBytesMax, in: text, &scratch) else {
             throw .missing(member: "logs")
         }
         return TaskEvent.Log(

@@ -24,25 +24,6 @@ public enum ProducerEvent: Sendable {
     }
 }
 
-/// A task that an outside program is going to report.
-public struct TaskRegistration: Sendable, Equatable {
-    public var id: TaskID
-    /// Whose task it is: a text, or a whole number as text.
-    public var user: SharedBytes
-    public var project: SharedBytes?
-    public var type: SharedBytes?
-    /// A JSON object, byte for byte.
-    public var metadata: SharedBytes?
-
-    public init(id: TaskID, user: SharedBytes, project: SharedBytes? = nil, type: SharedBytes? = nil, metadata: SharedBytes? = nil) {
-        self.id = id
-        self.user = user
-        self.project = project
-        self.type = type
-        self.metadata = metadata
-    }
-}
-
 /// The words for what is reported: `event` in a message, the last part of the path over HTTP.
 public enum ProducerVerb: Sendable, CaseIterable {
     case register, started, progress, log, completed, failed, cancelled

@@ -25,6 +25,8 @@ public enum ProducerRefusal: Error, Sendable {
     case full
     /// The server is about to stop.
     case closing
+    /// The task could not be written down, and is not taken in.
+    case notStored
 
     /// The number for HTTP.
     public var status: Int {
@@ -32,7 +34,7 @@ public enum ProducerRefusal: Error, Sendable {
         case .unreadable: 400
         case .unknownTask: 404
         case .alreadyRegistered, .dispatched, .ended: 409
-        case .full, .closing: 503
+        case .full, .closing, .notStored: 503
         }
     }
 
@@ -46,6 +48,7 @@ public enum ProducerRefusal: Error, Sendable {
         case .ended(let state): "Task already \(state.word)"
         case .full: "Too many tasks"
         case .closing: "Server is shutting down"
+        case .notStored: "Task could not be stored"
         }
     }
 }
@@ -84,6 +87,8 @@ extension ProducerDialect {
                             case .refused(let refusal):
                                 $0.member("ok", bool: false)
                                 $0.member("error", string: refusal.sentence)
+                                // What the event alone would have been answered with: whether it is worth another try.
+                                $0.member("status", int: refusal.status)
                             }
                         })
                     }
@@ -107,7 +112,12 @@ extension ProducerDialect {
         }
     }
 
-    /// The answer to a message over the WebSocket in which no events can be found.
+    /// The new token is taken.
+    public static func writeRefreshed(to writer: inout ByteWriter) {
+        writer.object { $0.member("type", string: "refreshed") }
+    }
+
+    /// The answer to a message over the WebSocket in which no events can be found, or to one whose mark cannot be given back.
     public static func writeProblem(_ words: String, to writer: inout ByteWriter) {
         writer.object {
             $0.member("type", string: "error")

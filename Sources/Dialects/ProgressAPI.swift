@@ -45,8 +45,13 @@ public enum ProgressAPI {
 
     /// The answer to GET /api/v1/progress/:task_id/history.
     ///
-    /// - Parameter publications: oldest first. An entry that says nothing of the steps has those of the entry before.
-    public static func writeHistory(of id: TaskID, _ publications: some Sequence<Publication>, to writer: inout ByteWriter) {
+    /// - Parameters:
+    ///   - publications: oldest first. An entry that says nothing of the steps has those of the entry before.
+    ///   - limit: how many entries are answered, the newest; those before only lend their steps.
+    public static func writeHistory(
+        of id: TaskID, _ publications: some Collection<Publication>, last limit: Int = .max, to writer: inout ByteWriter
+    ) {
+        var excess = max(publications.count { HubDialect.messageCount(of: $0.event) > 0 } - limit, 0)
         write(id, .memory, to: &writer) { list in
             var last = TaskEvent.Progress()
             for publication in publications {
@@ -59,6 +64,10 @@ public enum ProgressAPI {
                     message = report.message.map { .plain($0) }
                 case .failed(let fault): message = fault.error
                 case .cancelled(let reason): message = reason.map { .plain($0) }
+                }
+                guard excess == 0 else {
+                    excess -= 1
+                    continue
                 }
                 list.element(object: {
                     $0.progress(

@@ -84,6 +84,21 @@ extension TaskDialect {
         }
     }
 
+    /// What stands for logs that a client read too slowly to get: those among the events from `first` to `last`.
+    ///
+    /// - Parameter at: when the last of them was said.
+    public static func writeGap(
+        of task: TaskID, from first: UInt64, through last: UInt64, at: WallTime, to writer: inout ByteWriter
+    ) {
+        writer.object {
+            $0.member("type", string: "gap")
+            $0.member("task_id", task)
+            $0.member("first_seq", sequence: first)
+            $0.member("last_seq", sequence: last)
+            $0.member("timestamp", iso8601: at)
+        }
+    }
+
     /// The same for every client of a task.
     public static func writeHeartbeat(_ task: TaskID, at now: WallTime, to writer: inout ByteWriter) {
         writer.object {

@@ -142,7 +142,7 @@ public enum TaskDialect {
     }
 
     private static func writeEnd(
-        isSuccess: Bool, _ executionTime: TimeSpan?, _ cost: SharedBytes?, _ stamp: Stamp, to object: inout JSONObjectWriter
+        isSuccess: Bool, _ executionTime: TimeSpan?, _ cost: Cost?, _ stamp: Stamp, to object: inout JSONObjectWriter
     ) {
         object.member("success", bool: isSuccess)
         stamp.write(to: &object)
@@ -186,12 +186,12 @@ public enum TaskDialect {
     }
 
     /// How long it took, in seconds, and what it cost, as far as both are known.
-    static func writeExpense(_ executionTime: TimeSpan?, _ cost: SharedBytes?, to object: inout JSONObjectWriter) {
+    static func writeExpense(_ executionTime: TimeSpan?, _ cost: Cost?, to object: inout JSONObjectWriter) {
         if let executionTime {
             // Milliseconds are what workers tell, and all that a clock across a network is worth.
             object.member("execution_time", double: (Double(executionTime.nanoseconds) / 1e6).rounded() / 1e3)
         }
-        if let cost { object.member("cost_info", userValue: cost) }
+        if let cost { object.member("cost_info", cost) }
     }
 
     /// What is known of the step: our members, then the reporter's own as they stand. A member that the reporter has is left to it.

@@ -8,7 +8,8 @@ public import JSON
 
 /// What a worker says.
 public enum WorkerMessage: Sendable {
-    case ready(concurrency: Int?, models: [SharedBytes]?)
+    /// How many tasks it takes at a time, for which models, and what its hour costs, as far as it says.
+    case ready(concurrency: Int?, models: [SharedBytes]?, rate: Rate?)
     /// The result and the cost as the worker sent them; its own time for the task, where it told it.
     case complete(TaskID, TaskEvent.Completion)
     /// The worker's words as it sent them.
@@ -36,7 +37,7 @@ public enum WorkerDialect {
                 try taskID(members, text, &scratch),
                 TaskEvent.Completion(
                     result: raw("result", members, text) ?? null, executionTime: duration(members, text),
-                    cost: raw("cost_info", members, text)))
+                    cost: raw("cost_info", members, text).map { .raw($0) }))
         }
         if index.equals(type, "task_progress", in: text) {
             return .progress(try taskID(members, text, &scratch), try report(members, text, limits, &scratch))
@@ -114,7 +115,8 @@ public enum WorkerDialect {
             error: .raw(raw("error", members, text) ?? unsaid),
             code: word("error_code", members, text, limits, &scratch),
             type: word("error_type", members, text, limits, &scratch),
-            details: raw("error_details", members, text), executionTime: duration(members, text), cost: raw("cost_info", members, text))
+            details: raw("error_details", members, text), executionTime: duration(members, text),
+            cost: raw("cost_info", members, text).map { .raw($0) })
     }
 
     private static func report(
@@ -164,7 +166,22 @@ public enum WorkerDialect {
             }
             models = names
         }
-        return .ready(concurrency: concurrency, models: models)
+        return .ready(concurrency: concurrency, models: models, rate: try rate(members, text, limits, &scratch))
+    }
+
+    /// What an hour may cost, in whatever currency: a bound that keeps every sum a number that all readers of JSON can hold.
+    static let costPerHourMax = 1e9
+    private static let defaultCurrency = SharedBytes("USD")
+
+    private static func rate(
+        _ members: Members, _ text: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
+    ) throws(RequestProblem) -> Rate? {
+        let currency = try members.text("currency", bytesMax: limits.nameBytesMax, in: text, &scratch)
+        guard let perHour = try members.number("cost_per_hour", in: text) else { return nil }
+        guard perHour >= 0, perHour <= costPerHourMax else {
+            throw .outOfRange(member: "cost_per_hour", expected: "a number from 0 to \(Int(costPerHourMax))")
+        }
+        return Rate(perHour: perHour == 0 ? 0 : perHour, currency: DispatchAPI.named(currency) ?? defaultCurrency)
     }
 
     // MARK: To the worker

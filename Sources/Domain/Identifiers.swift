@@ -73,12 +73,7 @@ public struct TaskID: Hashable, Sendable {
             case 8, 13, 18, 23:
                 guard byte == UInt8(ascii: "-") else { return nil }
             default:
-                let nibble: UInt8
-                switch byte {
-                case 48...57: nibble = byte - 48
-                case 97...102: nibble = byte - 87
-                default: return nil
-                }
+                guard let nibble = hexDigit(byte) else { return nil }
                 if index < 18 { high = high << 4 | UInt64(nibble) } else { low = low << 4 | UInt64(nibble) }
             }
         }
@@ -94,6 +89,15 @@ extension TaskID: CustomStringConvertible {
     }
 }
 
+extension TaskID: Comparable {
+    /// The order of the names' bytes.
+    public static func < (left: TaskID, right: TaskID) -> Bool {
+        // Lower-case digits of the same places stand in the order of their numbers.
+        if left.name == nil, right.name == nil { return left.high != right.high ? left.high < right.high : left.low < right.low }
+        return left.description.utf8.lexicographicallyPrecedes(right.description.utf8)
+    }
+}
+
 /// A worker's name, `W1-1234abcd`: which connection of this server's life it is, and 32 random bits.
 public struct WorkerID: Hashable, Sendable {
     public let number: UInt32
@@ -102,6 +106,33 @@ public struct WorkerID: Hashable, Sendable {
     public init(number: UInt32, suffix: UInt32) {
         self.number = number
         self.suffix = suffix
+    }
+
+    /// A name from a message, a path or a record: as ``write(to:)`` writes it, and in no other form.
+    public init?(_ text: Span<UInt8>) {
+        guard text.count >= 11, text.count <= 20, text[0] == UInt8(ascii: "W") else { return nil }
+        let hyphen = text.count - 9
+        guard text[hyphen] == UInt8(ascii: "-"), hyphen == 2 || text[1] != UInt8(ascii: "0") else { return nil }
+        var number: UInt64 = 0
+        for index in 1..<hyphen {
+            let digit = text[index] &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            number = number * 10 + UInt64(digit)
+        }
+        var suffix: UInt32 = 0
+        for index in hyphen + 1..<text.count {
+            guard let nibble = hexDigit(text[index]) else { return nil }
+            suffix = suffix << 4 | UInt32(nibble)
+        }
+        guard let number = UInt32(exactly: number) else { return nil }
+        self.init(number: number, suffix: suffix)
+    }
+
+    /// The name as text, in bytes of its own.
+    var text: SharedBytes {
+        var writer = ByteWriter(capacity: 24)
+        write(to: &writer)
+        return writer.seal()
     }
 
     public func write(to writer: inout ByteWriter) {
@@ -128,6 +159,15 @@ public struct ExchangeID: Hashable, Sendable {
     public init(connection: ConnectionID, number: UInt32) {
         self.connection = connection
         self.number = number
+    }
+}
+
+/// The value of a lower-case hexadecimal digit.
+private func hexDigit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case 48...57: byte - 48
+    case 97...102: byte - 87
+    default: nil
     }
 }
 

@@ -33,17 +33,25 @@ public struct Principal: Hashable, Sendable {
         self.role = role
         self.tasks = tasks
         self.expiry = expiry
+        isTrusted = false
     }
 
-    private init(role: Role) {
+    /// Whether the operator trusts whoever can speak to the server at all.
+    private let isTrusted: Bool
+
+    private init(isTrusted: Bool) {
         user = nil
-        self.role = role
+        role = .user
         tasks = []
         expiry = nil
+        self.isTrusted = isTrusted
     }
 
-    /// Whoever speaks on a surface that asks for no token: may do what the surface offers.
-    public static let anonymous = Principal(role: .user)
+    /// Whoever speaks on a surface that asks for no token: may do what the surface offers, with what belongs to nobody.
+    public static let anonymous = Principal(isTrusted: false)
+
+    /// Whoever speaks where the operator asks nobody who he is: may do everything, with everybody's tasks.
+    public static let trusted = Principal(isTrusted: true)
 
     public var isAnonymous: Bool { user == nil }
 
@@ -62,7 +70,7 @@ public struct Principal: Hashable, Sendable {
     ///
     /// What has no owner was given over a surface that asks nobody who he is, and belongs to everybody.
     public func mayActFor(_ owner: SharedBytes?) -> Bool {
-        guard let user, let owner else { return true }
+        guard let owner, !isTrusted else { return true }
         return isAdmin || user == owner
     }
 

@@ -35,13 +35,15 @@ public struct DurationHistogram: Sendable {
 /// The broker's counters.
 public struct Statistics: Sendable {
     public internal(set) var submitted: UInt64 = 0
+    /// Tasks of outside programs.
+    public internal(set) var registered: UInt64 = 0
     public internal(set) var completed: UInt64 = 0
     public internal(set) var failed: UInt64 = 0
     public internal(set) var cancelled: UInt64 = 0
     public internal(set) var retried: UInt64 = 0
     public internal(set) var refusedNoWorker: UInt64 = 0
     public internal(set) var refusedQueueFull: UInt64 = 0
-    /// Words of workers that were not taken: late, foreign, unknown.
+    /// Words of workers and outside programs that were not taken: late, foreign, unknown.
     public internal(set) var reportsRefused: UInt64 = 0
     public internal(set) var logLines: UInt64 = 0
     public internal(set) var chunks: UInt64 = 0

@@ -34,7 +34,11 @@ extension Route {
     var surface: Surface? {
         switch self {
         case .submit(.dispatch), .task, .cancel, .unknownTask: .dispatch
-        case .submit(.gpu), .gpuTask, .gpuConnections, .gpuStatistics, .taskSocket: .task
+        case .submit(.gpu), .gpuTask, .gpuConnections, .gpuStatistics, .taskSocket, .eventStream: .task
+        case .userTask, .userTasks, .removeTask, .userSocket: .user
+        case .report, .reports, .producerSocket: .producer
+        case .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe: .hub
+        case .progressStatistics, .activeClients, .hubStatistics, .hubSocket: .hub
         case .workerSocket: .worker
         case .metrics, .echoSocket: .operations
         // A balancer has no token, and a browser sends none when it loads a page; neither hears anything about anybody.
@@ -99,7 +103,7 @@ public struct Authentication: Sendable {
         switch (demand, identity) {
         case (.nothing, .principal(let principal)): return .admitted(principal)
         // An open surface overlooks a token that is not ours: stock OpenAI clients always send one.
-        case (.nothing, .anonymous), (.nothing, .refused): return .admitted(.anonymous)
+        case (.nothing, .anonymous), (.nothing, .refused): return .admitted(mode == .off ? .trusted : .anonymous)
         case (_, .anonymous): return .refused(.noToken)
         case (_, .refused(let problem)): return .refused(.token(problem))
         case (_, .principal(let principal)): return principal.meets(demand) ? .admitted(principal) : .refused(.role(demand))

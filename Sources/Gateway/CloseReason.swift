@@ -15,6 +15,10 @@ enum CloseReason {
     case unauthenticated
     /// The watcher said nothing for too long: document G's 4000.
     case idle
+    /// There are as many clients as may be; it may come back.
+    case overloaded
+    /// Another socket came with the name of its session.
+    case replaced
     /// The peer broke the protocol.
     case failed(FrameError)
 
@@ -22,10 +26,11 @@ enum CloseReason {
         switch self {
         case .goingAway: .goingAway
         case .silent: .policyViolation
-        case .slowConsumer: .tryAgainLater
+        case .slowConsumer, .overloaded: .tryAgainLater
         case .unknownTask: CloseCode(rawValue: 4004)
         case .unauthenticated: CloseCode(rawValue: 4003)
         case .idle: CloseCode(rawValue: 4000)
+        case .replaced: CloseCode(rawValue: 4001)
         case .failed(let error): error.closeCode
         }
     }
@@ -39,6 +44,8 @@ enum CloseReason {
         case .unknownTask: "task not found or access denied"
         case .unauthenticated: "authentication failed"
         case .idle: "no message for too long"
+        case .overloaded: "too many clients"
+        case .replaced: "another connection took over the session"
         case .failed(let error): error.reason
         }
     }

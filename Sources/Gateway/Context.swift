@@ -14,6 +14,8 @@ final class Context {
     let outbox: Outbox
     let log: Log
     let broker: Broker
+    /// For names that nobody may guess.
+    var random: Randomness
     let workspace = WebSocketWorkspace()
     var metrics = Metrics()
 
@@ -24,6 +26,10 @@ final class Context {
 
     /// Work for the pool, in the order in which it was found.
     var jobs: [Job] = []
+    /// What is to be written down, and who waits for it.
+    var recorder = Recorder()
+    /// Questions for the journal.
+    var inquiries: [Inquiry] = []
     /// Connections whose next bytes may be looked at, now that what held them up is done.
     var resumable: [ConnectionID] = []
     /// Whether the server is about to stop: answers close their connections.
@@ -42,7 +48,10 @@ final class Context {
         self.settings = settings
         self.limits = limits
         self.outbox = outbox
+        outbox.roomBytes = limits.conflatedBytesMin
+        outbox.burstBytes = min(limits.burstBytesMax, limits.queuedBytesMax)
         self.log = log
+        self.random = random
         httpLimits = HTTPLimits(
             headerBytesMax: limits.headerBytesMax, headerCountMax: limits.headerCountMax, targetBytesMax: limits.targetBytesMax,
             bodyBytesMax: limits.bodyBytesMax)

@@ -25,8 +25,16 @@ final class HTTPConversation {
         case reading(Route, key: SharedBytes?, Principal)
         /// Its body is read by the worker pool.
         case reviewing(OrderForm, Principal)
+        /// What it reports is read by the worker pool.
+        case hearing
+        /// It is answered once what it asked for is written down.
+        case storing(Receipt)
         /// It waits for the end of its task.
         case waiting(TaskRecord)
+        /// It waits for what is read back from the journal.
+        case inquiring(Inquirer)
+        /// Its answer goes on for as long as its task does.
+        case streaming(EventWatcher)
     }
 
     let id: ConnectionID
@@ -62,6 +70,9 @@ final class WebSocketConversation {
         case echo
         case worker(Worker)
         case taskWatcher(TaskWatcher)
+        case userWatcher(UserWatcher)
+        case hubClient(HubClient)
+        case producer(Producer)
         /// Closed at once: the reason stands in the close frame, where a browser can read it.
         case refused(CloseReason)
     }
@@ -74,10 +85,17 @@ final class WebSocketConversation {
     var socket: WebSocketConnection
     /// Bytes that came while a message of this connection was in the hands of the pool.
     var leftover = ByteQueue()
-    /// A message of this connection is with the pool: what follows it waits.
+    /// A message of this connection is with the pool, or its greeting waits for the journal: what follows waits.
     var isReviewing = false
     /// Messages that left for the pool to be compressed, and those behind them; nil while there are none.
     var lane: Lane?
+    /// What came faster than the other end reads; nil while it keeps up.
+    var backlog: Backlog?
+    /// Messages of this turn that leave together in one frame; only where the client asked for that.
+    var lines: [SharedBytes] = []
+    var lineBytes = 0
+    /// The number of the first publication that may not have reached the outbox whole; 0 where all have.
+    var heldSince: UInt64 = 0
     var lastReceived: Instant
     var timer: TimerTicket?
 

@@ -6,15 +6,19 @@ internal import Domain
 final class EffectPerformer {
     private let context: Context
     private let http: HTTPService
+    private let producers: ProducerService
     private let sender: WebSocketSender
+    private let hubClients: HubService
     private let fanout: Fanout
     private var effects: [Effect] = []
 
-    init(_ context: Context, http: HTTPService, sender: WebSocketSender) {
+    init(_ context: Context, http: HTTPService, producers: ProducerService, sender: WebSocketSender, hubClients: HubService) {
         self.context = context
         self.http = http
+        self.producers = producers
         self.sender = sender
-        fanout = Fanout(context, sender: sender)
+        self.hubClients = hubClients
+        fanout = Fanout(context, sender: sender, eventStreams: http.eventStreams)
     }
 
     /// Performs everything that was asked for since the last call.
@@ -23,11 +27,68 @@ final class EffectPerformer {
     func perform(at now: Instant) -> Bool {
         context.broker.takeEffects(into: &effects)
         for effect in effects { perform(effect, at: now) }
-        let wasAny = !effects.isEmpty
+        var wasAny = !effects.isEmpty
         // A record in the list would live as long as the list.
         effects.removeAll(keepingCapacity: true)
+        for promise in context.recorder.takeRequested() {
+            wasAny = true
+            promised(promise, at: now)
+        }
         return wasAny
     }
+
+    // MARK: Promises
+
+    private func promised(_ promise: Promise, at now: Instant) {
+        if context.recorder.mayKeep(promise) { keep(promise, at: now) }
+    }
+
+    /// Everything that the promise depends on is safe.
+    func keep(_ promise: Promise, at now: Instant) {
+        switch promise {
+        case .receipt(let exchange):
+            guard case .http(let conversation) = context.conversation(exchange.connection) else { return }
+            http.stored(conversation, number: exchange.number, at: now)
+        case .acknowledgement(let id, let worker):
+            tell(worker) { writer in
+                WorkerDialect.writeAcknowledgement(id, to: &writer)
+                return nil
+            }
+        case .dismissal(let worker):
+            tell(worker) { writer in
+                WorkerDialect.writeDrain(to: &writer)
+                return nil
+            }
+        case .verdicts(let id, let verdicts):
+            guard case .webSocket(let conversation) = context.conversation(id) else { return }
+            producers.answer(conversation, verdicts)
+        }
+    }
+
+    /// Something that the promise may depend on was not written: what can be tried again is waited for, and the rest is told as it is.
+    func judge(_ promise: Promise, at now: Instant) {
+        if context.recorder.hasUnwritten, !isRefused(promise) { context.recorder.delay(promise) } else { keep(promise, at: now) }
+    }
+
+    /// Whether the promise cannot be kept, however long it is waited.
+    private func isRefused(_ promise: Promise) -> Bool {
+        switch promise {
+        case .receipt(let exchange):
+            guard case .http(let conversation) = context.conversation(exchange.connection),
+                case .storing(let receipt) = conversation.request
+            else { return false }
+            switch receipt {
+            case .accepted(_, let task, _): return !task.isRecorded
+            case .verdict(let judgement): return judgement.isRefused
+            case .verdicts(let judgements): return judgements.allSatisfy(\.isRefused)
+            case .removed: return false
+            }
+        case .verdicts(_, let verdicts): return verdicts.allSatisfy(\.judgement.isRefused)
+        case .acknowledgement, .dismissal: return false
+        }
+    }
+
+    // MARK: Effects
 
     private func perform(_ effect: Effect, at now: Instant) {
         switch effect {
@@ -40,16 +101,17 @@ final class EffectPerformer {
                 return nil
             }
         case .acknowledge(let id, let worker):
-            tell(worker) { writer in
-                WorkerDialect.writeAcknowledgement(id, to: &writer)
-                return nil
-            }
+            promised(.acknowledgement(id, worker), at: now)
+        case .accept(let exchange, _):
+            promised(.receipt(exchange), at: now)
+        case .record(let record):
+            context.recorder.append(record)
+        case .archive(let publication):
+            EventArchive.records(of: publication) { context.recorder.append($0) }
         case .dismiss(let worker):
-            tell(worker) { writer in
-                WorkerDialect.writeDrain(to: &writer)
-                return nil
-            }
+            promised(.dismissal(worker), at: now)
         case .publish(let publication):
+            hubClients.screen(publication, at: now)
             fanout.deliver(publication)
         case .answer(let exchange, let task):
             guard case .http(let conversation) = context.conversation(exchange.connection) else { return }

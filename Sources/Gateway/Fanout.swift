@@ -1,65 +1,171 @@
-// Fanout: one publication out to everybody who hears it: encoded once for each format that somebody listens in, framed once, and queued
-// by reference. Decides nothing about who hears; the hub does.
+// Fanout: one publication out to everybody who hears it: written once for each format that somebody listens in, framed once, and queued
+// by reference. Decides nothing about who hears; the hub does. Who cannot take it as it is, or reads too slowly, is the senders' business.
 //
-// Cost: an encoding a format, whatever the number of watchers; a watcher is a table look-up and a reference appended, some 20 ns.
+// Cost: an encoding a format, whatever the number of watchers; a watcher is a row of the outbox looked up and a reference appended, some
+// 20 ns, and nothing else of it is touched. The hub's list and the outbox's rows are what it reads; nothing is allocated.
 internal import Base
 internal import Dialects
 internal import Domain
+internal import HTTP1
 internal import WebSockets
+
+/// A publication in one format, as everybody gets it.
+struct Delivery {
+    enum Form {
+        /// Frames of plain WebSockets.
+        case frames
+        /// A frame with all messages, one a line, and a line feed behind it for those that put several publications into one frame.
+        case lines
+        /// A chunk of HTTP/1.1.
+        case chunk
+    }
+
+    let form: Form
+    let bytes: SharedBytes
+    /// The text of the first message within the bytes; all of the text, but in `frames`.
+    let first: Range<Int>
+    /// The text of the second message in `frames`; mostly there is none.
+    let second: Range<Int>
+    let messageCount: Int
+}
 
 final class Fanout {
     private let context: Context
     private let sender: WebSocketSender
-    /// The messages of the format at hand, each framed.
-    private var frames: [Frame] = []
+    private let eventStreams: EventStreamService
 
-    /// One message: its frame as a plain WebSocket sends it, and how long the header in front of its text is.
-    private struct Frame {
-        let bytes: SharedBytes
-        let headerSize: Int
-    }
-
-    init(_ context: Context, sender: WebSocketSender) {
+    init(_ context: Context, sender: WebSocketSender, eventStreams: EventStreamService) {
         self.context = context
         self.sender = sender
+        self.eventStreams = eventStreams
     }
 
     /// Tells everybody who hears of it.
     func deliver(_ publication: Publication) {
         let hub = context.broker.hub
         // Most tasks have no watcher: then nobody is looked for.
-        guard hub.topicCount > 0, hub.formats(of: publication) != [] else { return }
-        hub.deliver(publication) { format, recipients in
-            encode(publication, format)
-            for index in recipients.indices { send(to: ConnectionID(raw: recipients[index].target)) }
+        guard hub.topicCount > 0 else { return }
+        let wanted = FormatSet.telling(of: publication.event)
+        guard !hub.formats(of: publication).isDisjoint(with: wanted) else { return }
+        hub.deliver(publication, in: wanted) { format, recipients in
+            let delivery = encode(publication, format)
+            context.metrics.encodings += 1
+            context.metrics.deliveries += UInt64(recipients.count)
+            send(delivery, of: publication, to: recipients)
         }
-        frames.removeAll(keepingCapacity: true)
     }
 
-    private func send(to id: ConnectionID) {
-        guard case .webSocket(let conversation) = context.conversation(id) else { return }
-        for frame in frames { sender.send(frame.bytes, headerSize: frame.headerSize, to: conversation) }
+    private func send(_ delivery: Delivery, of publication: Publication, to recipients: Span<Recipient>) {
+        let outbox = context.outbox
+        let bytes = delivery.bytes
+        let number = publication.number
+        // Streams end with their task: each of them has something to do then.
+        let endsStreams = delivery.form == .chunk && publication.event.isTerminal
+        var shared = 0
+        for index in recipients.indices {
+            let id = ConnectionID(raw: recipients[index].target)
+            if !endsStreams, outbox.share(bytes, numbered: number, with: id) {
+                shared += 1
+            } else {
+                send(delivery, of: publication, to: id)
+            }
+        }
+        context.metrics.messagesOut &+= UInt64(shared * delivery.messageCount)
     }
 
-    private func encode(_ publication: Publication, _ format: Format) {
-        frames.removeAll(keepingCapacity: true)
+    /// Those who are not just given a reference.
+    @inline(never)
+    private func send(_ delivery: Delivery, of publication: Publication, to id: ConnectionID) {
+        switch context.conversation(id) {
+        case .webSocket(let conversation): sender.send(delivery, of: publication, to: conversation)
+        case .http(let conversation): eventStreams.send(delivery, of: publication, to: conversation)
+        case nil: break
+        }
+    }
+
+    // MARK: Encoding
+
+    private func encode(_ publication: Publication, _ format: Format) -> Delivery {
         switch format {
         case .task:
-            for part in 0..<TaskDialect.messageCount(of: publication) {
-                frame { TaskDialect.write(publication, part: part, to: &$0) }
-            }
-        case .user, .hub, .hubBatched, .events:
-            break
+            frames(TaskDialect.messageCount(of: publication)) { TaskDialect.write(publication, part: $0, to: &$1) }
+        case .user:
+            frames(UserDialect.messageCount(of: publication.event)) { UserDialect.write(publication, part: $0, to: &$1) }
+        case .hub:
+            frames(HubDialect.messageCount(of: publication.event)) { HubDialect.write(publication, part: $0, to: &$1) }
+        case .hubBatched: lines(publication)
+        case .events: chunk(publication)
         }
     }
 
-    private func frame(_ write: (inout ByteWriter) -> Void) {
+    private func frames(_ count: Int, _ write: (Int, inout ByteWriter) -> Void) -> Delivery {
         context.text.removeAll()
+        let (begin, first) = frame { write(0, &$0) }
+        guard count > 1 else { return delivery(.frames, from: begin, first, count: count) }
+        // The second frame is written behind the room for the longest header, and both are put side by side.
+        context.scratch.removeAll()
+        context.text.withSpan { context.scratch.append($0.extracting(begin..<$0.count)) }
+        let length = context.scratch.count
+        context.text.removeAll()
+        let (secondBegin, second) = frame { write(1, &$0) }
+        context.text.withSpan { context.scratch.append($0.extracting(secondBegin..<$0.count)) }
+        let bytes = context.scratch.seal()
+        context.scratch.removeAll()
+        return Delivery(
+            form: .frames, bytes: bytes, first: first.shifted(by: -begin), second: second.shifted(by: length - secondBegin),
+            messageCount: count)
+    }
+
+    /// Writes a frame into `context.text`.
+    ///
+    /// - Returns: where it begins, and its text.
+    private func frame(_ write: (inout ByteWriter) -> Void) -> (begin: Int, text: Range<Int>) {
         let start = FrameWriter.beginFrame(in: &context.text)
         let body = context.text.count
         write(&context.text)
-        let begin = FrameWriter.finishFrame(.text, start: start, in: &context.text)
-        let bytes = context.text.withSpan { SharedBytes(copying: $0.extracting(begin..<$0.count)) }
-        frames.append(Frame(bytes: bytes, headerSize: body - begin))
+        let end = context.text.count
+        return (FrameWriter.finishFrame(.text, start: start, in: &context.text), body..<end)
     }
+
+    private func lines(_ publication: Publication) -> Delivery {
+        context.text.removeAll()
+        let (begin, text) = frame { HubDialect.writeLines(publication, to: &$0) }
+        context.text.append(HubDialect.lineFeed)
+        return delivery(.lines, from: begin, text, count: HubDialect.messageCount(of: publication.event))
+    }
+
+    private func chunk(_ publication: Publication) -> Delivery {
+        context.scratch.removeAll()
+        EventStreamDialect.write(publication, to: &context.scratch)
+        let shape = ResponseShape(version: .http11)
+        let length = context.scratch.count
+        context.text.removeAll()
+        ResponseWriter.beginChunk(length, shape, into: &context.text)
+        let start = context.text.count
+        context.scratch.withSpan { context.text.append($0) }
+        context.scratch.removeAll()
+        ResponseWriter.endChunk(shape, into: &context.text)
+        return delivery(.chunk, from: 0, start..<start + length, count: TaskDialect.messageCount(of: publication))
+    }
+
+    /// What stands in `context.text`, as a block.
+    private func delivery(_ form: Delivery.Form, from begin: Int, _ text: Range<Int>, count: Int) -> Delivery {
+        let bytes = context.text.withSpan { SharedBytes(copying: $0.extracting(begin..<$0.count)) }
+        return Delivery(form: form, bytes: bytes, first: text.shifted(by: -begin), second: 0..<0, messageCount: count)
+    }
+}
+
+extension FormatSet {
+    /// The formats that have a message for the event.
+    fileprivate static func telling(of event: TaskEvent) -> FormatSet {
+        var formats: FormatSet = []
+        if TaskDialect.messageCount(of: event) > 0 { formats.formUnion([FormatSet(.task), FormatSet(.events)]) }
+        if UserDialect.messageCount(of: event) > 0 { formats.formUnion(FormatSet(.user)) }
+        if HubDialect.messageCount(of: event) > 0 { formats.formUnion([FormatSet(.hub), FormatSet(.hubBatched)]) }
+        return formats
+    }
+}
+
+extension Range<Int> {
+    fileprivate func shifted(by distance: Int) -> Range<Int> { lowerBound + distance..<upperBound + distance }
 }

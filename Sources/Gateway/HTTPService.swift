@@ -19,13 +19,16 @@ final class HTTPService {
     private let responses: Responses
     private let upgrades: Upgrades
     private let requests: Requests
+    let eventStreams: EventStreamService
     private var head = RequestHead()
 
-    init(_ context: Context) {
+    init(_ context: Context, responses: Responses, producers: ProducerService, hubClients: HubService) {
         self.context = context
-        responses = Responses(context)
+        self.responses = responses
         upgrades = Upgrades(context, responses: responses)
-        requests = Requests(context, responses: responses, upgrades: upgrades)
+        eventStreams = EventStreamService(context, responses: responses)
+        requests = Requests(
+            context, responses: responses, upgrades: upgrades, producers: producers, hubClients: hubClients, eventStreams: eventStreams)
     }
 
     // MARK: Bytes
@@ -130,6 +133,24 @@ final class HTTPService {
         requests.reviewed(conversation, number: number, order, at: now)
     }
 
+    func reviewed(_ conversation: HTTPConversation, number: UInt32, _ event: Result<ProducerEvent, RequestProblem>, at now: Instant) {
+        requests.reviewed(conversation, number: number, event, at: now)
+    }
+
+    func reviewed(_ conversation: HTTPConversation, number: UInt32, _ words: Result<[ProducerWord], RequestProblem>, at now: Instant) {
+        requests.reviewed(conversation, number: number, words, at: now)
+    }
+
+    /// What a request asked for is written down, or never will be.
+    func stored(_ conversation: HTTPConversation, number: UInt32, at now: Instant) {
+        requests.stored(conversation, number: number, at: now)
+    }
+
+    /// The journal has answered what a request asked it for.
+    func found(_ conversation: HTTPConversation, number: UInt32, _ content: Finding.Content, at now: Instant) {
+        requests.found(conversation, number: number, content, at: now)
+    }
+
     /// A task has ended that a request waited for.
     func taskEnded(_ conversation: HTTPConversation, number: UInt32, _ task: TaskRecord, at now: Instant) {
         requests.taskEnded(conversation, number: number, task, at: now)
@@ -148,9 +169,10 @@ final class HTTPService {
         conversation.armedUntil = deadline
     }
 
-    /// When the phase must be over; nil where the server itself is awaited.
+    /// When the phase must be over, or a stream is to be looked at; nil where the server itself is awaited.
     private func deadline(of conversation: HTTPConversation) -> Instant? {
         let limits = context.limits
+        if case .streaming(let watcher) = conversation.request { return watcher.deadline }
         switch conversation.exchange.phase {
         case .idle: return conversation.phaseStarted + (conversation.number == 0 ? limits.headTimeout : limits.keepAliveTimeout)
         case .readingHead: return conversation.phaseStarted + limits.headTimeout
@@ -168,6 +190,11 @@ final class HTTPService {
             return arm(conversation, at: now + context.limits.keepAliveTimeout)
         }
         guard deadline <= now else { return arm(conversation, at: deadline) }
+        if case .streaming(let watcher) = conversation.request {
+            eventStreams.tick(conversation, watcher, at: now)
+            settle(conversation, at: now)
+            return arm(conversation, at: self.deadline(of: conversation) ?? now + context.limits.keepAliveTimeout)
+        }
         context.metrics.requestsTimedOut += conversation.exchange.phase == .idle ? 0 : 1
         guard conversation.exchange.phase != .idle else { return responses.close(conversation) }
         conversation.exchange.stopReading()
@@ -180,8 +207,11 @@ final class HTTPService {
     func closed(_ conversation: HTTPConversation, at now: Instant) {
         context.disarm(conversation.timer)
         conversation.timer = nil
-        guard case .waiting(let task) = conversation.request else { return }
-        context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
+        switch conversation.request {
+        case .none, .reading, .reviewing, .hearing, .storing, .inquiring: break
+        case .waiting(let task): context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
+        case .streaming(let watcher): eventStreams.closed(watcher)
+        }
     }
 
     /// The server stops: a connection that owes nothing ends.
@@ -194,11 +224,13 @@ final class HTTPService {
 
     /// Whether a request is still waited for.
     func isWaiting(_ conversation: HTTPConversation) -> Bool {
-        conversation.exchange.phase == .awaitingResponse || conversation.exchange.phase == .readingBody
+        if case .streaming = conversation.request { return false }
+        return conversation.exchange.phase == .awaitingResponse || conversation.exchange.phase == .readingBody
     }
 
     /// The server's time to stop has run out: who still waits is told.
     func end(_ conversation: HTTPConversation, at now: Instant) {
+        if case .streaming(let watcher) = conversation.request { return eventStreams.end(conversation, watcher) }
         if conversation.exchange.owesResponse {
             responses.fail(conversation, .serviceUnavailable, "Server is shutting down", at: now)
         } else {

@@ -2,6 +2,7 @@
 // either. What a job computes is what the loop would have computed in place, had it been small.
 public import Base
 internal import Dialects
+internal import Domain
 internal import JSON
 internal import WebSockets
 
@@ -12,6 +13,10 @@ public struct Job: Sendable {
         case readOrder(SharedBytes, OrderForm, key: SharedBytes?)
         /// Read a worker's message.
         case readWorkerMessage(SharedBytes)
+        /// Read the body of one report of an outside program.
+        case readReport(SharedBytes, ProducerVerb, TaskID?)
+        /// Read many of them.
+        case readReports(SharedBytes, ProducerForm)
         /// Compress a message into a frame.
         case compress(MessageKind, SharedBytes, DeflateParameters)
     }
@@ -56,6 +61,28 @@ public struct Job: Sendable {
             } catch {
                 preconditionFailure("reading a worker's message throws \(error)")
             }
+        case .readReport(let body, let verb, let id):
+            do {
+                let index = try JSONIndex(of: body, limits: limits.json)
+                return .report(.success(try ProducerDialect.read(verb, id, body.span, index, limits: limits, scratch: &scratch)))
+            } catch let problem as RequestProblem {
+                return .report(.failure(problem))
+            } catch let error as JSONError {
+                return .report(.failure(.malformed(error)))
+            } catch {
+                preconditionFailure("reading a report throws \(error)")
+            }
+        case .readReports(let text, let form):
+            do {
+                let index = try JSONIndex(of: text, limits: limits.json)
+                return .reports(.success(try ProducerDialect.words(form, in: text.span, index, limits: limits, scratch: &scratch)))
+            } catch let problem as RequestProblem {
+                return .reports(.failure(problem))
+            } catch let error as JSONError {
+                return .reports(.failure(.malformed(error)))
+            } catch {
+                preconditionFailure("reading reports throws \(error)")
+            }
         case .compress(let kind, let payload, let parameters):
             return .frame(CompressedFrame.make(kind, payload.span, parameters))
         }
@@ -67,6 +94,8 @@ public struct Completion: Sendable {
     enum Result: Sendable {
         case order(Swift.Result<Order, RequestProblem>)
         case workerMessage(Swift.Result<WorkerMessage, RequestProblem>)
+        case report(Swift.Result<ProducerEvent, RequestProblem>)
+        case reports(Swift.Result<[ProducerWord], RequestProblem>)
         case frame(SharedBytes)
     }
 

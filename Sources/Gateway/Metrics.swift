@@ -12,13 +12,30 @@ struct Metrics {
     var webSocketsOpened: UInt64 = 0
     var webSocketsFailed: UInt64 = 0
     var slowConsumers: UInt64 = 0
+    var eventStreamsOpen = 0
+    var eventStreamsOpened: UInt64 = 0
+    var eventStreamsSlow: UInt64 = 0
+    /// Publications written, once for each format that somebody listens in.
+    var encodings: UInt64 = 0
+    /// Publications given to one watcher.
+    var deliveries: UInt64 = 0
+    var backlogs: UInt64 = 0
+    var conflated: UInt64 = 0
+    var logsLeftOut: UInt64 = 0
     var silentSockets: UInt64 = 0
+    var hubClients = 0
+    var hubReturns: UInt64 = 0
+    var hubReturnsRefused: UInt64 = 0
+    var hubTasksLost: UInt64 = 0
+    var eventsReplayed: UInt64 = 0
     var requests: UInt64 = 0
     var requestsMalformed: UInt64 = 0
     var requestsTimedOut: UInt64 = 0
     var messagesIn: UInt64 = 0
     var messagesOut: UInt64 = 0
     var workerStatuses: UInt64 = 0
+    var reportsAccepted: UInt64 = 0
+    var reportsRefused: UInt64 = 0
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
     var turns: UInt64 = 0
@@ -44,11 +61,17 @@ struct Metrics {
         page.counter("websockets_failed_total", "WebSockets ended because the peer broke the protocol.", webSocketsFailed, to: &writer)
         page.counter("websockets_slow_total", "WebSockets ended because they were read too slowly.", slowConsumers, to: &writer)
         page.counter("websockets_silent_total", "WebSockets ended because nothing answered pings.", silentSockets, to: &writer)
+        page.gauge("hub_clients", "Clients of the hub that are connected.", hubClients, to: &writer)
+        page.counter("hub_returns_total", "Clients of the hub that came back as who they were.", hubReturns, to: &writer)
+        page.counter("hub_returns_refused_total", "Clients that came back too late, or as somebody else.", hubReturnsRefused, to: &writer)
+        page.counter("hub_tasks_lost_total", "Subscriptions that came back and whose missed events were gone.", hubTasksLost, to: &writer)
+        page.counter("events_replayed_total", "Missed events that were told to clients who came back.", eventsReplayed, to: &writer)
         page.counter("websocket_messages_received_total", "Messages received.", messagesIn, to: &writer)
         page.counter("websocket_messages_sent_total", "Messages sent.", messagesOut, to: &writer)
         page.counter("received_bytes_total", "Bytes received.", bytesIn, to: &writer)
         page.counter("sent_bytes_total", "Bytes sent.", bytesOut, to: &writer)
         page.gauge("queued_bytes", "Bytes that wait to be sent.", queuedBytes, to: &writer)
+        writeFanout(&page, to: &writer)
 
         page.counter("http_requests_total", "Requests whose head was read.", requests, to: &writer)
         page.counter("http_requests_malformed_total", "Requests that broke the protocol.", requestsMalformed, to: &writer)
@@ -65,6 +88,17 @@ struct Metrics {
         writeTasks(broker, &page, to: &writer)
         page.counter("turns_total", "Turns of the loop.", turns, to: &writer)
         page.histogram("turn_duration_seconds", "From the end of a turn's sleep to its end.", turnDuration, to: &writer)
+    }
+
+    private func writeFanout(_ page: inout MetricsPage, to writer: inout ByteWriter) {
+        page.gauge("event_streams", "Streams of server-sent events that are open.", eventStreamsOpen, to: &writer)
+        page.counter("event_streams_opened_total", "Streams of server-sent events that were opened.", eventStreamsOpened, to: &writer)
+        page.counter("event_streams_slow_total", "Streams ended because they were read too slowly.", eventStreamsSlow, to: &writer)
+        page.counter("events_encoded_total", "Events written, once a format that somebody listens in.", encodings, to: &writer)
+        page.counter("events_delivered_total", "Events given to a watcher, once each.", deliveries, to: &writer)
+        page.counter("watchers_behind_total", "Watchers that began to read too slowly.", backlogs, to: &writer)
+        page.counter("events_conflated_total", "Progress that newer progress took the place of.", conflated, to: &writer)
+        page.counter("events_left_out_total", "Logs left out, and told as a gap.", logsLeftOut, to: &writer)
     }
 
     private func writeTasks(_ broker: Broker, _ page: inout MetricsPage, to writer: inout ByteWriter) {
@@ -105,6 +139,8 @@ struct Metrics {
         page.counter("task_chunks_total", "Pieces of streamed results.", statistics.chunks, to: &writer)
         page.counter("worker_reports_refused_total", "Late or foreign words of workers.", statistics.reportsRefused, to: &writer)
         page.counter("worker_statuses_total", "States that workers told of themselves.", workerStatuses, to: &writer)
+        page.counter("producer_reports_total", "Reports of outside programs that were taken.", reportsAccepted, to: &writer)
+        page.counter("producer_reports_refused_total", "Reports of outside programs that were not taken.", reportsRefused, to: &writer)
         page.gauge("workers", "Workers that are connected.", broker.workerCount, to: &writer)
         page.gauge("groups", "Groups with a worker or a waiting task.", broker.groupCount, to: &writer)
         page.gauge("task_payload_bytes", "Bytes of the payloads of tasks that have not ended.", broker.payloadBytes, to: &writer)

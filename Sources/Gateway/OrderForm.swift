@@ -20,10 +20,22 @@ enum OrderForm: Sendable {
     }
 
     /// The answer to one that does not wait.
-    func writeAccepted(_ task: TaskRecord, to writer: inout ByteWriter) {
+    ///
+    /// - Parameter task: as it stood when it was taken in.
+    func writeAccepted(_ task: TaskSnapshot, to writer: inout ByteWriter) {
         switch self {
-        case .dispatch: DispatchAPI.writeAccepted(task, to: &writer)
-        case .gpu: GPUTaskAPI.writeAccepted(TaskSnapshot(of: task), to: &writer)
+        case .dispatch: DispatchAPI.writeAccepted(task.id, task.state, to: &writer)
+        case .gpu: GPUTaskAPI.writeAccepted(task, to: &writer)
+        }
+    }
+
+    /// The answer to a cancellation.
+    ///
+    /// - Returns: the status.
+    func writeCancellation(_ cancellation: Cancellation, to writer: inout ByteWriter) -> Int {
+        switch self {
+        case .dispatch: DispatchAPI.writeCancellation(cancellation, to: &writer)
+        case .gpu: GPUTaskAPI.writeCancellation(cancellation, to: &writer)
         }
     }
 }

@@ -14,13 +14,24 @@ final class Requests {
     private let responses: Responses
     private let upgrades: Upgrades
     private let watching: WatchRequests
+    private let users: UserRequests
+    private let producers: ProducerService
+    private let hub: HubRequests
+    private let eventStreams: EventStreamService
     private var hasWarnedOfEndlessTokens = false
 
-    init(_ context: Context, responses: Responses, upgrades: Upgrades) {
+    init(
+        _ context: Context, responses: Responses, upgrades: Upgrades, producers: ProducerService, hubClients: HubService,
+        eventStreams: EventStreamService
+    ) {
         self.context = context
         self.responses = responses
         self.upgrades = upgrades
         watching = WatchRequests(context, responses: responses)
+        users = UserRequests(context, responses: responses)
+        self.producers = producers
+        hub = HubRequests(context, responses: responses, clients: hubClients)
+        self.eventStreams = eventStreams
     }
 
     // MARK: Heads
@@ -41,12 +52,16 @@ final class Requests {
         }
         let principal: Principal
         switch admission(to: route.surface, head, bytes, at: now) {
-        case .admitted(let admitted): principal = admitted
+        case .admitted(let admitted): principal = route.surface == .hub ? reader(admitted, head, bytes) : admitted
         case .refused(let refusal):
             context.log.debug("request refused", ("reason", refusal.reason), ("peer", conversation.peer))
             // A browser can read a close code, but not the status of a refused handshake: documents G and N ask for 4003.
-            if case .taskSocket = route { return upgrades.refuse(conversation, .unauthenticated, head, bytes, at: now) }
-            responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+            switch route {
+            case .taskSocket, .userSocket, .hubSocket: return upgrades.refuse(conversation, .unauthenticated, head, bytes, at: now)
+            case _ where route.surface == .user || route.surface == .producer:
+                users.refuse(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+            case _: responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+            }
             return nil
         }
         switch route {
@@ -58,11 +73,15 @@ final class Requests {
             responses.fail(conversation, .methodNotAllowed, "Method not allowed", allow: allow, at: now)
         case .options(let allow):
             responses.respond(conversation, .noContent, allow: allow, at: now)
-        case .workerSocket, .echoSocket, .taskSocket:
+        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket:
             return upgrades.begin(conversation, route, principal, head, bytes, at: now)
         case .submit(_) where !isJSON(head, bytes):
             responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
-        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .health, .readiness, .metrics, .asset:
+        case .report(_, _) where !isJSON(head, bytes), .reports where !isJSON(head, bytes):
+            users.refuse(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
+        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports,
+            .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe, .progressStatistics, .activeClients,
+            .hubStatistics, .eventStream, .health, .readiness, .metrics, .asset:
             let key = head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) }
             conversation.request = .reading(route, key: key, principal)
             askForBody(conversation)
@@ -85,6 +104,15 @@ final class Requests {
         return admission
     }
 
+    /// Who reads over the hub's routes: on an open surface whoever it says, as on the hub's socket. Only a token lets anybody change what
+    /// is somebody's.
+    private func reader(_ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Principal {
+        guard principal == .anonymous, head.method == .get || head.method == .head, head.target.query != nil,
+            let user = try? QueryText(of: head.target, in: bytes).value(of: "user_id"), TaskID(user.span) != nil
+        else { return principal }
+        return Principal(user: user)
+    }
+
     /// A client that waits to be asked for its body is asked (RFC 9110 §10.1.1).
     private func askForBody(_ conversation: HTTPConversation) {
         guard conversation.exchange.expectsContinue else { return }
@@ -105,10 +133,12 @@ final class Requests {
 
     func finish(_ conversation: HTTPConversation, whole body: inout ByteWriter, at now: Instant) {
         guard body.count > context.limits.inlineWorkBytes else { return finish(conversation, body.span, at: now) }
-        guard case .reading(.submit(let form), let key, let principal) = conversation.request else {
-            return finish(conversation, body.span, at: now)
+        switch conversation.request {
+        case .reading(.submit(let form), let key, let principal): review(conversation, body.take(), form, key: key, of: principal)
+        case .reading(.report(let verb, let id), _, _): hear(conversation, .readReport(body.take(), verb, id))
+        case .reading(.reports, _, _): hear(conversation, .readReports(body.take(), .batch))
+        case _: finish(conversation, body.span, at: now)
         }
-        review(conversation, body.take(), form, key: key, of: principal)
     }
 
     func finish(_ conversation: HTTPConversation, _ body: Span<UInt8>, at now: Instant) {
@@ -124,7 +154,30 @@ final class Requests {
         case .gpuConnections(let id): watching.answerConnections(conversation, of: id, to: principal, at: now)
         case .gpuStatistics: watching.answerStatistics(conversation, to: principal, at: now)
         case .task(let id): answerTask(conversation, id, to: principal, at: now)
-        case .cancel(let id): cancel(conversation, id, for: principal, at: now)
+        case .cancel(let id, let form): cancel(conversation, id, form, for: principal, at: now)
+        case .userTask(let id): users.answerTask(conversation, id, to: principal, at: now)
+        case .userTasks(let query): users.answerTasks(conversation, query, to: principal, at: now)
+        case .removeTask(let id): users.removeTask(conversation, id, for: principal, at: now)
+        case .report(let verb, let id):
+            guard body.count <= context.limits.inlineWorkBytes else {
+                return hear(conversation, .readReport(SharedBytes(copying: body), verb, id))
+            }
+            producers.report(conversation, verb, id, body, at: now)
+        case .reports:
+            guard body.count <= context.limits.inlineWorkBytes else {
+                return hear(conversation, .readReports(SharedBytes(copying: body), .batch))
+            }
+            producers.reportAll(conversation, body, at: now)
+        case .progress(let id): hub.answerProgress(conversation, id, to: principal, at: now)
+        case .history(let id, let query): hub.answerHistory(conversation, id, query, to: principal, at: now)
+        case .storedHistory(let id, let query): hub.answerStoredHistory(conversation, id, query, to: principal, at: now)
+        case .clearHistory(let id): hub.clearHistory(conversation, id, for: principal, at: now)
+        case .subscribe(let id, let query): hub.subscribe(conversation, id, query, for: principal, at: now)
+        case .unsubscribe(let id, let query): hub.unsubscribe(conversation, id, query, for: principal, at: now)
+        case .progressStatistics: hub.answerStatistics(conversation, at: now)
+        case .activeClients: hub.answerActive(conversation, to: principal, at: now)
+        case .hubStatistics: hub.answerSockets(conversation, to: principal, at: now)
+        case .eventStream(let id, let query, let last): stream(conversation, id, query, lastEventID: last, to: principal, at: now)
         case .health: responses.respond(conversation, .ok, text: "{\"status\":\"ok\"}", at: now)
         case .readiness:
             if context.isDraining {
@@ -134,7 +187,8 @@ final class Requests {
             }
         case .metrics: answerMetrics(conversation, at: now)
         case .asset(let asset): answer(conversation, asset, at: now)
-        case .workerSocket, .echoSocket, .taskSocket, .options, .methodNotAllowed, .notFound, .unknownTask:
+        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket, .options, .methodNotAllowed, .notFound,
+            .unknownTask:
             preconditionFailure("a request of this route was answered by its head")
         }
     }
@@ -146,6 +200,12 @@ final class Requests {
         conversation.request = .reviewing(form, principal)
         context.jobs.append(Job(
             ticket: .request(conversation.id, number: conversation.number), work: .readOrder(body, form, key: key)))
+    }
+
+    /// Lets the pool read a large report.
+    private func hear(_ conversation: HTTPConversation, _ work: Job.Work) {
+        conversation.request = .hearing
+        context.jobs.append(Job(ticket: .request(conversation.id, number: conversation.number), work: work))
     }
 
     private func read(_ body: Span<UInt8>, _ form: OrderForm, key: SharedBytes?) -> Result<Order, RequestProblem> {
@@ -170,6 +230,16 @@ final class Requests {
         submit(conversation, order, form, of: principal, at: now)
     }
 
+    func reviewed(_ conversation: HTTPConversation, number: UInt32, _ event: Result<ProducerEvent, RequestProblem>, at now: Instant) {
+        guard conversation.number == number, case .hearing = conversation.request else { return }
+        producers.heard(conversation, one: event, at: now)
+    }
+
+    func reviewed(_ conversation: HTTPConversation, number: UInt32, _ words: Result<[ProducerWord], RequestProblem>, at now: Instant) {
+        guard conversation.number == number, case .hearing = conversation.request else { return }
+        producers.heard(conversation, all: words, at: now)
+    }
+
     private func submit(
         _ conversation: HTTPConversation, _ order: Result<Order, RequestProblem>, _ form: OrderForm, of principal: Principal,
         at now: Instant
@@ -190,13 +260,13 @@ final class Requests {
     private func submit(_ conversation: HTTPConversation, _ order: Order, _ form: OrderForm, at now: Instant) {
         context.text.removeAll()
         do throws(SubmissionRefusal) {
-            let exchange = order.isAsync ? nil : conversation.exchangeID
-            let task = try context.broker.submit(order.submission, for: exchange, at: context.moment(now))
-            if task.outcome != nil, !order.isAsync {
+            let exchange = conversation.exchangeID
+            let task = try context.broker.submit(
+                order.submission, for: order.isAsync ? .accepted(exchange) : .ended(exchange), at: context.moment(now))
+            if order.isAsync {
+                conversation.request = .storing(.accepted(form, task, TaskSnapshot(of: task)))
+            } else if task.outcome != nil {
                 answerOutcome(conversation, task, at: now)
-            } else if order.isAsync {
-                form.writeAccepted(task, to: &context.text)
-                responses.respond(conversation, .ok, at: now)
             } else {
                 conversation.request = .waiting(task)
             }
@@ -204,6 +274,36 @@ final class Requests {
             let status = DispatchAPI.write(error, to: &context.text)
             responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .serviceUnavailable, at: now)
         }
+    }
+
+    // MARK: What was waited for
+
+    /// What the request asked for is written down, or never will be.
+    func stored(_ conversation: HTTPConversation, number: UInt32, at now: Instant) {
+        guard conversation.number == number, case .storing(let receipt) = conversation.request else { return }
+        context.text.removeAll()
+        switch receipt {
+        case .accepted(let form, let task, let snapshot):
+            guard task.isRecorded else {
+                responses.fail(conversation, .serviceUnavailable, "Task could not be stored", at: now)
+                break
+            }
+            form.writeAccepted(snapshot, to: &context.text)
+            responses.respond(conversation, .ok, at: now)
+        case .verdict(let judgement): producers.answer(conversation, judgement, at: now)
+        case .verdicts(let judgements): producers.answer(conversation, judgements, at: now)
+        case .removed(let id): users.answerRemoved(conversation, id, at: now)
+        }
+        context.resumable.append(conversation.id)
+    }
+
+    /// The journal has answered what the request asked it for.
+    func found(_ conversation: HTTPConversation, number: UInt32, _ content: Finding.Content, at now: Instant) {
+        guard conversation.number == number, case .inquiring(let inquirer) = conversation.request else { return }
+        switch inquirer {
+        case .storedHistory(let id): hub.answerStoredHistory(conversation, id, content, at: now)
+        }
+        context.resumable.append(conversation.id)
     }
 
     /// A task has ended that a request waited for.
@@ -230,12 +330,34 @@ final class Requests {
         responses.respond(conversation, .ok, splice: splice, at: now)
     }
 
-    private func cancel(_ conversation: HTTPConversation, _ id: TaskID, for principal: Principal, at now: Instant) {
+    private func cancel(_ conversation: HTTPConversation, _ id: TaskID, _ form: OrderForm, for principal: Principal, at now: Instant) {
         context.text.removeAll()
         let isTheirs = context.broker.task(id).map { principal.mayActFor($0.user) } ?? false
         let cancellation = isTheirs ? context.broker.cancel(id, at: context.moment(now)) : .unknownTask
-        let status = DispatchAPI.writeCancellation(cancellation, to: &context.text)
+        let status = form.writeCancellation(cancellation, to: &context.text)
         responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .ok, at: now)
+    }
+
+    /// Begins a stream of the task's events, from where the client has them.
+    private func stream(
+        _ conversation: HTTPConversation, _ id: TaskID, _ query: QueryText, lastEventID: SharedBytes?, to principal: Principal,
+        at now: Instant
+    ) {
+        guard let task = context.broker.task(id), principal.maySee(taskOwner: task.user, taskID: id) else {
+            return responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
+        }
+        do throws(HTTPError) {
+            // A browser that reconnects tells by itself what it saw last; the address is still the first one's.
+            let last = if let lastEventID { lastEventID } else { try query.value(of: "last_seq") }
+            let after = last.flatMap { EventStreamDialect.position($0.span) }
+            guard after != nil || last == nil else {
+                return responses.fail(conversation, .badRequest, .outOfRange(
+                    member: lastEventID == nil ? "last_seq" : "Last-Event-ID", expected: "a whole number"), at: now)
+            }
+            eventStreams.open(conversation, id, after: after, principal, at: now)
+        } catch {
+            responses.fail(conversation, error.status, error.sentence, at: now)
+        }
     }
 
     private func answerMetrics(_ conversation: HTTPConversation, at now: Instant) {

@@ -69,7 +69,8 @@ final class Responses {
         conclude(conversation, shape)
     }
 
-    private func conclude(_ conversation: HTTPConversation, _ shape: ResponseShape) {
+    /// Ends the request whose answer was written in that form.
+    func conclude(_ conversation: HTTPConversation, _ shape: ResponseShape) {
         conversation.request = .none
         conversation.body = nil
         conversation.number &+= 1

@@ -1,23 +1,72 @@
 // Routes: which path is whose, and by which methods. A table from top to bottom: what is asked for most stands first.
 internal import Base
 internal import Clients
+internal import Dialects
 internal import Domain
 internal import HTTP1
 
 /// What a request asks for.
 enum Route {
+    // D, and G's requests of the same kind
+
     /// POST /api/openai, POST /api/gpu/tasks
     case submit(OrderForm)
+    /// GET /api/task/{taskId}
     case task(TaskID)
-    case cancel(TaskID)
+    /// POST /api/task/{taskId}/cancel, POST /api/gpu/tasks/{task_id}/cancel
+    case cancel(TaskID, OrderForm)
     /// GET /api/gpu/tasks/{task_id}
     case gpuTask(TaskID)
     case gpuConnections(TaskID)
     case gpuStatistics
+
+    // N
+
+    /// GET /api/task/task/{task_id}/status
+    case userTask(TaskID)
+    /// GET /api/task/tasks
+    case userTasks(QueryText)
+    /// DELETE /api/task/task/{task_id}
+    case removeTask(TaskID)
+    /// POST /api/task/register, POST /api/task/task/{task_id}/{verb}; the task of a registration stands in its body.
+    case report(ProducerVerb, TaskID?)
+    /// POST /api/task/events
+    case reports
+
+    // P
+
+    /// GET /api/v1/progress/{task_id}
+    case progress(TaskID)
+    /// GET /api/v1/progress/{task_id}/history
+    case history(TaskID, QueryText)
+    /// GET /api/v1/progress/{task_id}/history/db
+    case storedHistory(TaskID, QueryText)
+    /// DELETE /api/v1/progress/{task_id}/history
+    case clearHistory(TaskID)
+    /// POST /api/v1/progress/{task_id}/subscribe
+    case subscribe(TaskID, QueryText)
+    /// POST /api/v1/progress/{task_id}/unsubscribe
+    case unsubscribe(TaskID, QueryText)
+    case progressStatistics
+    case activeClients
+    case hubStatistics
+
+    // Sockets and streams
+
     case workerSocket
     /// /api/gpu/tasks/{task_id}/ws; nil for a name that no task can have.
     case taskSocket(TaskID?)
+    /// /api/task/ws/task/{user_id}; nil for a name that no user can have.
+    case userSocket(SharedBytes?)
+    case producerSocket
+    /// /api/v1/ws, /api/v1/ws/reconnect
+    case hubSocket
     case echoSocket
+    /// GET /api/tasks/{task_id}/events
+    case eventStream(TaskID, QueryText, lastEventID: SharedBytes?)
+
+    // The server itself
+
     case health
     case readiness
     case metrics
@@ -30,70 +79,169 @@ enum Route {
     case unknownTask
 }
 
-enum Routes {
+/// Finds the route of one request.
+struct Routes: ~Copyable, ~Escapable {
+    private let target: RequestTarget
+    private let method: HTTPMethod
+    private let lastEventID: Range<Int>?
+    private let bytes: Span<UInt8>
+
+    @_lifetime(copy bytes)
+    private init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) {
+        target = head.target
+        method = head.method
+        lastEventID = head.value(.lastEventID)
+        self.bytes = bytes
+    }
+
     /// Finds what the head asks for.
     ///
     /// - Parameter scratch: used and left as it was.
     static func find(
         _ head: borrowing RequestHead, _ bytes: Span<UInt8>, echoPath: SharedBytes?, scratch: inout ByteWriter
     ) -> Route {
-        let target = head.target
-        let method = head.method
         // RFC 9110 §9.3.7: OPTIONS * asks about the whole server.
-        if target.form == .asterisk { return .options(allow: "GET, HEAD, POST, OPTIONS") }
-        if target.match("/api/openai", in: bytes) != nil { return only(.post, method, .submit(.dispatch)) }
-        if let captures = target.match("/api/task/{taskId}", in: bytes) {
-            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.task) ?? .unknownTask }
-        }
-        if let captures = target.match("/api/task/{taskId}/cancel", in: bytes) {
-            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) ?? .unknownTask }
-        }
-        if target.match("/ws", in: bytes) != nil { return only(.get, method, .workerSocket) }
-        if let captures = target.match("/api/gpu/tasks/{task_id}/ws", in: bytes) {
-            return only(.get, method) { .taskSocket(taskID(captures, bytes, &scratch)) }
-        }
-        if target.match("/api/gpu/tasks", in: bytes) != nil { return only(.post, method, .submit(.gpu)) }
-        if let captures = target.match("/api/gpu/tasks/{task_id}", in: bytes) {
-            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.gpuTask) ?? .unknownTask }
-        }
-        if let captures = target.match("/api/gpu/tasks/{task_id}/connections", in: bytes) {
-            return only(.get, method) { taskID(captures, bytes, &scratch).map(Route.gpuConnections) ?? .unknownTask }
-        }
-        if target.match("/api/gpu/websocket/stats", in: bytes) != nil { return only(.get, method, .gpuStatistics) }
-        if let captures = target.match("/api/gpu/tasks/{taskId}/cancel", in: bytes) {
-            return only(.post, method) { taskID(captures, bytes, &scratch).map(Route.cancel) ?? .unknownTask }
-        }
-        if target.match("/healthz", in: bytes) != nil { return only(.get, method, .health) }
-        if target.match("/readyz", in: bytes) != nil { return only(.get, method, .readiness) }
-        if target.match("/metrics", in: bytes) != nil { return only(.get, method, .metrics) }
-        if let echoPath, isSame(target.path, echoPath, bytes) { return only(.get, method, .echoSocket) }
-        for asset in ClientAsset.all where isSame(target.path, asset.path, bytes) { return only(.get, method, .asset(asset)) }
-        return .notFound
+        if head.target.form == .asterisk { return .options(allow: "GET, HEAD, POST, OPTIONS") }
+        let routes = Routes(head, bytes)
+        if let route = routes.dispatch(&scratch) ?? routes.gpu(&scratch) ?? routes.server(echoPath) { return route }
+        return routes.user(&scratch) ?? routes.hub(&scratch) ?? .notFound
     }
 
-    private static func isSame(_ path: Range<Int>, _ other: SharedBytes, _ bytes: Span<UInt8>) -> Bool {
+    // MARK: The documents
+
+    /// D. Fixed words go before names: N's `/api/task/tasks` is no task called "tasks".
+    private func dispatch(_ scratch: inout ByteWriter) -> Route? {
+        if match("/api/openai") != nil { return by(post: .submit(.dispatch)) }
+        if match("/ws") != nil { return by(get: .workerSocket) }
+        guard let captures = match("/api/task/{taskId}") else {
+            guard let captures = match("/api/task/{taskId}/cancel"), !isWord(captures[0], "task") else { return nil }
+            return by(post: task(captures, &scratch) { .cancel($0, .dispatch) })
+        }
+        if isWord(captures[0], "tasks") { return by(get: .userTasks(query)) }
+        if isWord(captures[0], "register") { return by(post: .report(.register, nil)) }
+        if isWord(captures[0], "events") { return by(post: .reports) }
+        return by(get: task(captures, &scratch) { .task($0) })
+    }
+
+    private func gpu(_ scratch: inout ByteWriter) -> Route? {
+        guard match("/api/gpu/{rest...}") != nil else { return nil }
+        if let captures = match("/api/gpu/tasks/{task_id}/ws") { return by(get: .taskSocket(name(captures, &scratch))) }
+        if match("/api/gpu/tasks") != nil { return by(post: .submit(.gpu)) }
+        if let captures = match("/api/gpu/tasks/{task_id}") { return by(get: task(captures, &scratch) { .gpuTask($0) }) }
+        if let captures = match("/api/gpu/tasks/{task_id}/connections") {
+            return by(get: task(captures, &scratch) { .gpuConnections($0) })
+        }
+        if let captures = match("/api/gpu/tasks/{task_id}/cancel") { return by(post: task(captures, &scratch) { .cancel($0, .gpu) }) }
+        return match("/api/gpu/websocket/stats") != nil ? by(get: .gpuStatistics) : nil
+    }
+
+    /// N.
+    private func user(_ scratch: inout ByteWriter) -> Route? {
+        guard match("/api/task/{rest...}") != nil else { return nil }
+        if let captures = match("/api/task/task/{task_id}/status") { return by(get: task(captures, &scratch) { .userTask($0) }) }
+        if let captures = match("/api/task/task/{task_id}") { return by(delete: task(captures, &scratch) { .removeTask($0) }) }
+        if let captures = match("/api/task/ws/task/{user_id}") { return by(get: .userSocket(userName(captures[0], &scratch))) }
+        if match("/api/task/ws/producer") != nil { return by(get: .producerSocket) }
+        guard let captures = match("/api/task/task/{task_id}/{verb}") else { return nil }
+        let verb = ProducerVerb.allCases.first { isWord(captures[1], $0.word) }
+        guard let verb, verb != .register else { return nil }
+        return by(post: task(captures, &scratch) { .report(verb, $0) })
+    }
+
+    /// P, and the stream for those who have no WebSocket.
+    private func hub(_ scratch: inout ByteWriter) -> Route? {
+        if let captures = match("/api/tasks/{task_id}/events") { 
+            let last = lastEventID.map { SharedBytes(copying: bytes.extracting($0)) }
+            return by(get: task(captures, &scratch) { .eventStream($0, query, lastEventID: last) })
+        }
+        guard match("/api/v1/{rest...}") != nil else { return nil }
+        if match("/api/v1/ws") != nil || match("/api/v1/ws/reconnect") != nil { return by(get: .hubSocket) }
+        if match("/api/v1/progress/stats") != nil { return by(get: .progressStatistics) }
+        if match("/api/v1/progress/active") != nil { return by(get: .activeClients) }
+        if match("/api/v1/websocket/stats") != nil { return by(get: .hubStatistics) }
+        if let captures = match("/api/v1/progress/{task_id}") { return by(get: task(captures, &scratch) { .progress($0) }) }
+        if let captures = match("/api/v1/progress/{task_id}/history") {
+            return by(
+                get: task(captures, &scratch) { .history($0, query) }, delete: task(captures, &scratch) { .clearHistory($0) })
+        }
+        if let captures = match("/api/v1/progress/{task_id}/history/db") {
+            return by(get: task(captures, &scratch) { .storedHistory($0, query) })
+        }
+        if let captures = match("/api/v1/progress/{task_id}/subscribe") {
+            return by(post: task(captures, &scratch) { .subscribe($0, query) })
+        }
+        if let captures = match("/api/v1/progress/{task_id}/unsubscribe") {
+            return by(post: task(captures, &scratch) { .unsubscribe($0, query) })
+        }
+        return nil
+    }
+
+    private func server(_ echoPath: SharedBytes?) -> Route? {
+        if match("/healthz") != nil { return by(get: .health) }
+        if match("/readyz") != nil { return by(get: .readiness) }
+        if match("/metrics") != nil { return by(get: .metrics) }
+        if let echoPath, isSame(target.path, echoPath) { return by(get: .echoSocket) }
+        for asset in ClientAsset.all where isSame(target.path, asset.path) { return by(get: .asset(asset)) }
+        return nil
+    }
+
+    // MARK: Parts
+
+    private func match(_ pattern: StaticString) -> PathCaptures? { target.match(pattern, in: bytes) }
+
+    private var query: QueryText { QueryText(of: target, in: bytes) }
+
+    private func isSame(_ path: Range<Int>, _ other: SharedBytes) -> Bool {
         guard path.count == other.count else { return false }
         let other = other.span
         for index in other.indices where bytes[path.lowerBound + index] != other[index] { return false }
         return true
     }
 
-    private static func only(_ allowed: HTTPMethod, _ method: HTTPMethod, _ route: @autoclosure () -> Route) -> Route {
-        only(allowed, method) { route() }
-    }
+    private func isWord(_ segment: Range<Int>, _ word: StaticString) -> Bool { bytes.equals(word, at: segment) }
 
     /// The route where the method is allowed; HEAD goes where GET goes (RFC 9110 §9.3.2).
-    private static func only(_ allowed: HTTPMethod, _ method: HTTPMethod, _ route: () -> Route) -> Route {
-        let allow: StaticString = allowed == .get ? "GET, HEAD, OPTIONS" : "POST, OPTIONS"
-        if method == allowed || (method == .head && allowed == .get) { return route() }
+    private func by(
+        get: @autoclosure () -> Route? = nil, post: @autoclosure () -> Route? = nil, delete: @autoclosure () -> Route? = nil
+    ) -> Route {
+        let route: Route? =
+            switch method {
+            case .get, .head: get()
+            case .post: post()
+            case .delete: delete()
+            case .put, .patch, .options, .other: nil
+            }
+        if let route { return route }
+        let allow: StaticString =
+            switch (get() != nil, post() != nil, delete() != nil) {
+            case (true, false, false): "GET, HEAD, OPTIONS"
+            case (true, false, true): "GET, HEAD, DELETE, OPTIONS"
+            case (false, true, false): "POST, OPTIONS"
+            case (false, false, true): "DELETE, OPTIONS"
+            case (_, true, _), (false, false, false): preconditionFailure("no path of ours has these methods")
+            }
         return method == .options ? .options(allow: allow) : .methodNotAllowed(allow: allow)
     }
 
-    private static func taskID(_ captures: PathCaptures, _ bytes: Span<UInt8>, _ scratch: inout ByteWriter) -> TaskID? {
-        if RequestTarget.isPlain(captures[0], of: bytes) { return TaskID(bytes.extracting(captures[0])) }
+    /// The route of a task whose name is the first capture.
+    private func task(_ captures: PathCaptures, _ scratch: inout ByteWriter, _ route: (TaskID) -> Route) -> Route {
+        name(captures, &scratch).map(route) ?? .unknownTask
+    }
+
+    private func name(_ captures: PathCaptures, _ scratch: inout ByteWriter) -> TaskID? {
+        decoded(captures[0], &scratch) { TaskID($0) }
+    }
+
+    /// A user's name, which is as long as a task's and of the same characters.
+    private func userName(_ segment: Range<Int>, _ scratch: inout ByteWriter) -> SharedBytes? {
+        decoded(segment, &scratch) { TaskID($0) == nil ? nil : SharedBytes(copying: $0) }
+    }
+
+    private func decoded<Name>(_ segment: Range<Int>, _ scratch: inout ByteWriter, _ read: (Span<UInt8>) -> Name?) -> Name? {
+        if RequestTarget.isPlain(segment, of: bytes) { return read(bytes.extracting(segment)) }
         let start = scratch.count
         defer { scratch.truncate(to: start) }
-        guard let range = try? RequestTarget.decode(captures[0], of: bytes, into: &scratch) else { return nil }
-        return TaskID(scratch.span.extracting(range))
+        guard let range = try? RequestTarget.decode(segment, of: bytes, into: &scratch) else { return nil }
+        return read(scratch.span.extracting(range))
     }
 }

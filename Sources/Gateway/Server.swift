@@ -5,7 +5,7 @@
 // effects are performed and conversations that were held up go on. So no service is ever entered while it is at work.
 public import Base
 internal import Dialects
-internal import Domain
+public import Domain
 
 public final class Server {
     private enum Phase {
@@ -20,21 +20,26 @@ public final class Server {
     let context: Context
     private let http: HTTPService
     private let webSockets: WebSocketService
-    private let sender: WebSocketSender
+    let sender: WebSocketSender
+    private let hubClients: HubService
     private let performer: EffectPerformer
     private var phase = Phase.serving
-    /// Workers whose connection ended while a message of theirs was with the pool: what they delivered is heard all the same.
+    /// Workers and producers whose connection ended while a message of theirs was with the pool: what they delivered is heard all the same.
     private var departing: [ConnectionID: WebSocketConversation] = [:]
     private var due: [ConnectionID] = []
     private var waking: [ConnectionID] = []
+    private var roomy: [ConnectionID] = []
 
     /// - Parameter outbox: what the reactor drains.
     public init(settings: Settings, outbox: Outbox, log: Log, random: Randomness) {
         context = Context(settings: settings, outbox: outbox, log: log, random: random)
-        http = HTTPService(context)
+        let responses = Responses(context)
         sender = WebSocketSender(context)
-        webSockets = WebSocketService(context, sender: sender)
-        performer = EffectPerformer(context, http: http, sender: sender)
+        let producers = ProducerService(context, responses: responses, sender: sender)
+        hubClients = HubService(context, sender: sender, random: random)
+        http = HTTPService(context, responses: responses, producers: producers, hubClients: hubClients)
+        webSockets = WebSocketService(context, sender: sender, producers: producers, hubClients: hubClients)
+        performer = EffectPerformer(context, http: http, producers: producers, sender: sender, hubClients: hubClients)
     }
 
     /// Tells what the wall's clock shows; to be called before anything else and then at least once a second.
@@ -121,12 +126,18 @@ public final class Server {
             guard case .http(let conversation) = context.conversation(id) else { return }
             http.reviewed(conversation, number: number, order, at: now)
             context.resumable.append(id)
+        case (.request(let id, let number), .report(let event)):
+            guard case .http(let conversation) = context.conversation(id) else { return }
+            http.reviewed(conversation, number: number, event, at: now)
+            context.resumable.append(id)
+        case (.request(let id, let number), .reports(let words)):
+            guard case .http(let conversation) = context.conversation(id) else { return }
+            http.reviewed(conversation, number: number, words, at: now)
+            context.resumable.append(id)
         case (.message(let id), .workerMessage(let message)):
-            if case .webSocket(let conversation) = context.conversation(id) {
-                webSockets.reviewed(conversation, message, at: now)
-            } else if let conversation = departing[id] {
-                reviewedLast(conversation, message, at: now)
-            }
+            reviewed(id, at: now) { webSockets.reviewed($0, message, at: now) }
+        case (.message(let id), .reports(let words)):
+            reviewed(id, at: now) { webSockets.reviewed($0, words, at: now) }
         case (.lane(let id, let number), .frame(let frame)):
             guard case .webSocket(let conversation) = context.conversation(id) else { return }
             sender.compressed(conversation, number: number, frame)
@@ -136,9 +147,12 @@ public final class Server {
         settle(at: now)
     }
 
-    /// The pool has read a message of a worker that is gone: it counts, and so does what came behind it.
-    private func reviewedLast(_ conversation: WebSocketConversation, _ message: Result<WorkerMessage, RequestProblem>, at now: Instant) {
-        webSockets.reviewed(conversation, message, at: now)
+    /// The pool has read a message. That of a peer that is gone counts as well, and so does what came behind it.
+    private func reviewed(_ id: ConnectionID, at now: Instant, _ hear: (WebSocketConversation) -> Void) {
+        if case .webSocket(let conversation) = context.conversation(id) { return hear(conversation) }
+        guard let conversation = departing[id] else { return }
+        hear(conversation)
+        _ = performer.perform(at: now)
         var bytes = webSockets.resume(conversation)
         if !bytes.isEmpty {
             var span = bytes.mutableSpan
@@ -153,6 +167,58 @@ public final class Server {
     public func takeJobs(into jobs: inout [Job]) {
         jobs.removeAll(keepingCapacity: true)
         swap(&jobs, &context.jobs)
+    }
+
+    // MARK: What is written down
+
+    /// Takes up again what the process before left. Before the first connection.
+    ///
+    /// - Parameters:
+    ///   - live: tasks that wait or were in a worker's hands, in the order of their submission.
+    ///   - ended: tasks that ended, in the order of their ends.
+    public func restore(live: [TaskImage], ended: [TaskImage], at now: Instant) {
+        context.broker.restore(live: live, ended: ended, at: context.moment(now))
+        settle(at: now)
+    }
+
+    /// Moves what is to be written since the last call to `records`, in the order of its numbers. Every batch is answered by `committed`
+    /// or `recordsFailed`, in its turn.
+    public func takeRecords(into records: inout [RecordEntry]) { context.recorder.take(into: &records) }
+
+    /// Everything up to `number` is written, but for what was told to have failed.
+    public func committed(upTo number: UInt64, at now: Instant) {
+        for promise in context.recorder.committed(upTo: number) { performer.keep(promise, at: now) }
+        settle(at: now)
+    }
+
+    /// These records, a whole number of batches, are not written and will not be by themselves.
+    public func recordsFailed(_ records: [RecordEntry], reason: String, at now: Instant) {
+        context.log.error("not stored", ("reason", reason))
+        let judged = context.recorder.failed(
+            records, bytesMax: context.limits.unwrittenBytesMax, retryAt: now + context.limits.storageRetryDelay)
+        for id in judged.tasks { context.broker.recordFailed(of: id, at: context.moment(now)) }
+        for promise in judged.promises { performer.judge(promise, at: now) }
+        settle(at: now)
+    }
+
+    /// Moves the questions that were asked since the last call to `inquiries`; each is answered by `found`.
+    public func takeInquiries(into inquiries: inout [Inquiry]) {
+        inquiries.removeAll(keepingCapacity: true)
+        swap(&inquiries, &context.inquiries)
+    }
+
+    /// Takes the journal's answer to an inquiry.
+    public func found(_ finding: Finding, at now: Instant) {
+        if case .failed(let reason) = finding.content { context.log.warning("not looked up", ("reason", reason)) }
+        switch finding.ticket {
+        case .request(let id, let number):
+            guard case .http(let conversation) = context.conversation(id) else { return }
+            http.found(conversation, number: number, finding.content, at: now)
+        case .replay(let id, let number):
+            guard case .webSocket(let conversation) = context.conversation(id) else { return }
+            webSockets.found(conversation, number: number, finding.content, at: now)
+        }
+        settle(at: now)
     }
 
     /// Performs effects and wakes conversations until there is nothing left of either.
@@ -192,6 +258,8 @@ public final class Server {
         var next = Instant(nanoseconds: .max)
         if let deadline = context.nextDeadline { next = min(next, deadline) }
         if let deadline = context.broker.nextDeadline { next = min(next, deadline) }
+        if let retryTime = context.recorder.retryTime { next = min(next, retryTime) }
+        if let expiry = hubClients.nextExpiry { next = min(next, expiry) }
         switch phase {
         case .serving, .over: break
         case .draining(let until), .ending(let until): next = min(next, until)
@@ -209,12 +277,28 @@ public final class Server {
             }
         }
         context.broker.advance(to: context.moment(now))
+        if let retryTime = context.recorder.retryTime, retryTime <= now { context.recorder.retry() }
+        hubClients.expire(at: now)
         settle(at: now)
         advanceEnd(at: now)
     }
 
-    /// Notes what a turn of the loop did, for the metrics.
+    /// Gives connections that have room again what waits for them.
+    public func roomCame(at now: Instant) {
+        context.outbox.takeRoomy(into: &roomy)
+        for id in roomy {
+            switch context.conversation(id) {
+            case .http(let conversation): http.eventStreams.refill(conversation)
+            case .webSocket(let conversation): sender.refill(conversation)
+            case nil: break
+            }
+        }
+        settle(at: now)
+    }
+
+    /// Sends what was gathered for a turn's end, and notes what the last turn did, for the metrics.
     public func turnEnded(_ figures: TurnReport, at now: Instant) {
+        sender.flushBatches()
         context.metrics.turns += 1
         context.metrics.turnDuration.record(figures.duration)
         context.metrics.bytesIn &+= UInt64(figures.bytesIn)

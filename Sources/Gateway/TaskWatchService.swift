@@ -29,17 +29,40 @@ final class TaskWatcher {
 final class TaskWatchService {
     private let context: Context
     private let sender: WebSocketSender
+    private let replayer: Replayer
     private var connectionNumber: UInt64 = 0
 
     init(_ context: Context, sender: WebSocketSender) {
         self.context = context
         self.sender = sender
+        replayer = Replayer(context)
     }
 
     // MARK: The beginning
 
-    /// Greets a watcher: the state and what follows it are one step, so that nothing is missed and nothing comes twice.
+    /// Greets a watcher, once what it missed is at hand.
     func opened(_ conversation: WebSocketConversation, _ watcher: TaskWatcher, at now: Instant) {
+        if let position = position(of: watcher), replayer.begin(conversation.id, [position]) { return context.hold(conversation) }
+        greet(conversation, watcher, at: now)
+    }
+
+    /// The journal has answered.
+    func found(
+        _ conversation: WebSocketConversation, _ watcher: TaskWatcher, number: UInt32, _ content: Finding.Content, at now: Instant
+    ) {
+        guard replayer.found(conversation.id, number: number, content) else { return }
+        context.release(conversation)
+        greet(conversation, watcher, at: now)
+        replayer.end(conversation.id)
+    }
+
+    private func position(of watcher: TaskWatcher) -> StreamPosition? {
+        guard let after = watcher.after, let task = context.broker.task(watcher.task) else { return nil }
+        return StreamPosition(task: task.id, epoch: task.stream.origin.epoch, sequence: after)
+    }
+
+    /// Greets a watcher: the state and what follows it are one step, so that nothing is missed and nothing comes twice.
+    private func greet(_ conversation: WebSocketConversation, _ watcher: TaskWatcher, at now: Instant) {
         let hub = context.broker.hub
         guard let task = context.broker.task(watcher.task) else { return sender.close(conversation, .unknownTask) }
         guard let subscriber = hub.enter(.task, target: conversation.id.raw) else { return sender.close(conversation, .slowConsumer) }
@@ -55,7 +78,7 @@ final class TaskWatchService {
         }
         let snapshot = TaskSnapshot(of: task)
         sender.tell(conversation) { TaskDialect.writeCurrentStatus(snapshot, at: wall, to: &$0) }
-        let hasSeenEnd = replay(to: conversation, task, after: watcher.after)
+        let hasSeenEnd = replay(to: conversation, watcher)
         guard let ending = task.ending, !hasSeenEnd else { return }
         // A late watcher must not wait for ever.
         for part in 0..<TaskDialect.messageCount(of: ending) {
@@ -63,11 +86,12 @@ final class TaskWatchService {
         }
     }
 
-    /// Sends what came after the event that the watcher has, as far as it is still held.
+    /// Sends what came after the event that the watcher has, as far as it is still to be had.
     ///
     /// - Returns: whether the task's end was among it.
-    private func replay(to conversation: WebSocketConversation, _ task: TaskRecord, after: UInt64?) -> Bool {
-        guard let after, case .whole(let missed) = context.broker.hub.since(after, epoch: nil, of: task.stream) else { return false }
+    private func replay(to conversation: WebSocketConversation, _ watcher: TaskWatcher) -> Bool {
+        guard let position = position(of: watcher), let missed = replayer.missed(position, by: conversation.id) else { return false }
+        context.metrics.eventsReplayed += UInt64(missed.count)
         for publication in missed {
             for part in 0..<TaskDialect.messageCount(of: publication) {
                 sender.tell(conversation) { TaskDialect.write(publication, part: part, to: &$0) }
@@ -102,16 +126,12 @@ final class TaskWatchService {
         }
     }
 
-    /// A newer token takes the place of the older one, if it is good and of the same user.
     private func refresh(_ conversation: WebSocketConversation, _ token: SharedBytes, at now: Instant) {
-        let wall = context.moment(now).wall
-        switch context.settings.authentication.verify(token.span, at: wall) {
-        case .principal(let principal) where principal.user == conversation.principal.user:
-            conversation.principal = principal
-            sender.tell(conversation) { TaskDialect.writeRefreshed(at: wall, to: &$0) }
-        case .principal, .refused, .anonymous:
-            refuse(conversation, "Invalid or expired token", at: now)
+        guard context.renew(conversation, with: token, at: now) else {
+            return refuse(conversation, "Invalid or expired token", at: now)
         }
+        let wall = context.moment(now).wall
+        sender.tell(conversation) { TaskDialect.writeRefreshed(at: wall, to: &$0) }
     }
 
     func refuse(_ conversation: WebSocketConversation, _ words: String, at now: Instant) {
@@ -124,11 +144,14 @@ final class TaskWatchService {
     /// The heartbeat, and the end of one that said nothing for too long.
     func tick(_ conversation: WebSocketConversation, _ watcher: TaskWatcher, at now: Instant) {
         guard now - watcher.lastHeard < context.limits.watcherIdleTimeout else { return sender.close(conversation, .idle) }
+        // Before the greeting nothing is told.
+        guard watcher.subscriber != nil else { return }
         let wall = context.moment(now).wall
         sender.tell(conversation) { TaskDialect.writeHeartbeat(watcher.task, at: wall, to: &$0) }
     }
 
-    func closed(_ watcher: TaskWatcher) {
+    func closed(_ conversation: WebSocketConversation, _ watcher: TaskWatcher) {
+        replayer.end(conversation.id)
         guard let subscriber = watcher.subscriber else { return }
         context.broker.hub.leave(subscriber)
         watcher.subscriber = nil

@@ -10,8 +10,11 @@ internal import WebSockets
 struct Opening {
     enum Role {
         case echo
-        case worker(group: SharedBytes, isExplicit: Bool)
+        case worker(group: SharedBytes, isExplicit: Bool, resuming: WorkerID?)
         case taskWatcher(TaskID, after: UInt64?)
+        case userWatcher(SharedBytes)
+        case hubClient(HubRequest)
+        case producer
         case refused(CloseReason)
     }
 
@@ -72,7 +75,7 @@ final class Upgrades {
             let deflate = offer.flatMap { DeflateNegotiation.accept(bytes.extracting($0), context.settings.deflate) }
             // Also where no token is asked for: a page that sends one would not get its socket without the name.
             let subprotocol = BearerSubprotocol(head, bytes).map { _ in BearerSubprotocol.name }
-            return Opening(accept: accept, deflate: deflate, role: role, principal: principal, subprotocol: subprotocol)
+            return Opening(accept: accept, deflate: deflate, role: role, principal: role.speaker(principal), subprotocol: subprotocol)
         } catch {
             let status = HTTPStatus(rawValue: UInt16(truncatingIfNeeded: error.status)) ?? .badRequest
             let extra = status == .upgradeRequired ? upgradeFields : ""
@@ -103,10 +106,55 @@ final class Upgrades {
         switch route {
         case .workerSocket: return readWorker(conversation, head, bytes, at: now)
         case .taskSocket(let id): return readWatcher(conversation, of: id, principal, head, bytes, at: now)
+        case .userSocket(let user): return readUser(user, principal)
+        case .producerSocket: return .producer
+        case .hubSocket: return readHub(conversation, principal, head, bytes, at: now)
         case .echoSocket: return .echo
-        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .health, .readiness, .metrics, .asset, .options,
-            .methodNotAllowed, .notFound, .unknownTask:
+        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports,
+            .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe, .progressStatistics, .activeClients,
+            .hubStatistics, .eventStream, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask:
             preconditionFailure("only a socket's route is upgraded")
+        }
+    }
+
+    /// Document N: another user's socket is refused like a wrong token.
+    private func readUser(_ user: SharedBytes?, _ principal: Principal) -> Opening.Role {
+        guard let user, principal.mayActFor(user) else { return .refused(.unauthenticated) }
+        return .userWatcher(user)
+    }
+
+    /// Document P: who the client is, what it was called before, and how it wants its messages.
+    private func readHub(
+        _ conversation: HTTPConversation, _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+    ) -> Opening.Role? {
+        do throws(HTTPError) {
+            let query = QueryText(of: head.target, in: bytes)
+            let batch = try query.value(of: "batch")
+            guard batch == nil || batch == HubRequest.batchedWord else {
+                responses.fail(conversation, .badRequest, "Invalid request: batch must be ndjson, or left out", at: now)
+                return nil
+            }
+            let user = try query.value(of: "user_id").flatMap { $0.isEmpty ? nil : $0 }
+            let project = try query.value(of: "project_id").flatMap { $0.isEmpty ? nil : $0 }
+            for name in [user, project] where name.map({ TaskID($0.span) == nil }) ?? false {
+                responses.fail(
+                    conversation, .badRequest, "Invalid request: user_id and project_id are 1 to 200 bytes of printable text", at: now)
+                return nil
+            }
+            // Who has a token is who it says; without one, on an open surface, the client's word is all there is.
+            if let user, !principal.isAnonymous, !principal.mayActFor(user) { return .refused(.unauthenticated) }
+            guard let seen = try query.value(of: "last_seq").map({ HubRequest.positions($0.span) }) ?? [:] else {
+                responses.fail(conversation, .badRequest, "Invalid request: last_seq must be TASK:NUMBER,TASK:NUMBER,...", at: now)
+                return nil
+            }
+            let agent = head.value(.userAgent).map { SharedBytes(copying: bytes.extracting($0)) } ?? .empty
+            return .hubClient(HubRequest(
+                user: user ?? principal.user, project: project,
+                formerly: try query.value(of: "old_client_id").flatMap { ClientID($0.span) }, seen: seen, isBatched: batch != nil,
+                agent: agent))
+        } catch {
+            responses.fail(conversation, error.status, error.sentence, at: now)
+            return nil
         }
     }
 
@@ -146,14 +194,15 @@ final class Upgrades {
                 }
                 group = context.scratch.withSpan { SharedBytes(copying: $0.extracting(range)) }
             }
+            let former = try target.parameter("worker_id", in: bytes).flatMap { WorkerID(bytes.extracting($0)) }
             guard let ready = try target.parameter("ready", in: bytes, into: &context.scratch) else {
-                return .worker(group: group, isExplicit: false)
+                return .worker(group: group, isExplicit: false, resuming: former)
             }
             guard context.scratch.withSpan({ $0.equals("explicit", at: ready) }) else {
                 responses.fail(conversation, .badRequest, "Invalid request: ready must be explicit, or left out", at: now)
                 return nil
             }
-            return .worker(group: group, isExplicit: true)
+            return .worker(group: group, isExplicit: true, resuming: former)
         } catch {
             responses.fail(conversation, error.status, error.sentence, at: now)
             return nil
@@ -176,15 +225,29 @@ final class Upgrades {
         switch opening.role {
         case .echo:
             role = .echo
-        case .worker(let group, let isExplicit):
+        case .worker(let group, let isExplicit, let former):
             role = .worker(context.broker.workerConnected(
-                group: group, connection: conversation.id, isExplicit: isExplicit, at: context.moment(now)))
+                group: group, connection: conversation.id, isExplicit: isExplicit, resuming: former, at: context.moment(now)))
         case .taskWatcher(let id, let after):
             role = .taskWatcher(TaskWatcher(task: id, after: after, at: context.moment(now)))
+        case .userWatcher(let user):
+            role = .userWatcher(UserWatcher(user: user))
+        case .hubClient(let request):
+            role = .hubClient(HubClient(request))
+        case .producer:
+            role = .producer(Producer())
         case .refused(let reason):
             role = .refused(reason)
         }
         return WebSocketConversation(
             id: conversation.id, peer: conversation.peer, role: role, principal: opening.principal, deflate: opening.deflate, at: now)
+    }
+}
+
+extension Opening.Role {
+    /// Who speaks on the socket: on an open surface a hub's client is whoever it says.
+    fileprivate func speaker(_ principal: Principal) -> Principal {
+        guard case .hubClient(let request) = self, principal == .anonymous, let user = request.user else { return principal }
+        return Principal(user: user)
     }
 }

@@ -81,8 +81,10 @@ extension TaskDetails {
     /// Everything that is known of the task now.
     init(of task: TaskRecord) {
         self.init(
-            TaskSnapshot(of: task), user: task.user, project: task.project, group: task.group.name, model: task.model, type: task.type,
-            worker: task.worker?.id, attempts: task.attempts, timeout: task.timeout, enqueuedAt: task.enqueuedAt, endedAt: task.endedAt,
-            report: task.report, ending: task.ending)
+            TaskSnapshot(of: task), user: task.user, project: task.project, group: task.group?.name, model: task.model, type: task.type,
+            metadata: task.metadata, worker: task.lastWorker, attempts: task.attempts,
+            // What an outside program runs stands in no line, and nobody ordered it to be done in time.
+            timeout: task.origin == .dispatched ? task.timeout : nil, enqueuedAt: task.origin == .dispatched ? task.enqueuedAt : nil,
+            endedAt: task.endedAt, updatedAt: task.updatedAt, report: task.report, ending: task.ending)
     }
 }

@@ -1,14 +1,26 @@
-// WebSocketSender: messages out, on every WebSocket: framed, compressed where that was agreed, in order where the worker pool helps, and
-// bounded where the other end reads too slowly. Says goodbye as well. What a message means is nobody's business here.
+// WebSocketSender: messages out, on every WebSocket: framed, compressed where that was agreed, in order where the worker pool helps, held
+// back and bounded where the other end reads too slowly. Says goodbye as well. What a message means is nobody's business here.
 //
-// Cost: a private message is its copy into the turn's arena, a shared one a reference; nothing is allocated.
+// Cost: a private message is its copy into the turn's arena, a shared one a reference; nothing is allocated. Sockets that take shared
+// frames as they are do not even come here: Fanout gives them to the outbox.
 internal import Base
 internal import Dialects
 internal import Domain
 internal import WebSockets
 
 final class WebSocketSender {
+    /// A publication compressed by itself, for all who agreed on the same.
+    private struct Pressed {
+        let number: UInt64
+        let source: SharedBytes
+        let parameters: DeflateParameters
+        let frames: SharedBytes
+    }
+
     private let context: Context
+    /// Whose lines wait for the end of the turn.
+    private var batching: [ConnectionID] = []
+    private var pressed: Pressed?
 
     init(_ context: Context) { self.context = context }
 
@@ -33,6 +45,16 @@ final class WebSocketSender {
     /// Sends a message behind everything that was sent before.
     func send(_ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice? = nil, to conversation: WebSocketConversation) {
         guard conversation.socket.closing == .open else { return }
+        if conversation.backlog != nil {
+            conversation.backlog?.append(kind, SharedBytes(text, with: splice))
+        } else {
+            put(kind, text, splice, to: conversation)
+        }
+        limitQueue(of: conversation)
+    }
+
+    private func put(_ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice? = nil, to conversation: WebSocketConversation) {
+        flushLines(of: conversation)
         context.metrics.messagesOut += 1
         let length = text.count + (splice?.value.count ?? 0)
         if let deflate = conversation.socket.deflateParameters {
@@ -40,18 +62,6 @@ final class WebSocketSender {
         } else if conversation.lane == nil {
             sendPlain(kind, text, splice, length, to: conversation)
         }
-        limitQueue(of: conversation)
-    }
-
-    /// Sends a message that many get, by reference where the connection takes it as it is.
-    func send(_ frame: SharedBytes, headerSize: Int, to conversation: WebSocketConversation) {
-        guard conversation.socket.deflateParameters == nil else {
-            return send(.text, frame.span.extracting(headerSize..<frame.count), to: conversation)
-        }
-        guard conversation.socket.closing == .open else { return }
-        context.metrics.messagesOut += 1
-        context.outbox.append(frame, to: conversation.id)
-        limitQueue(of: conversation)
     }
 
     private func sendPlain(
@@ -115,12 +125,171 @@ final class WebSocketSender {
         if conversation.lane?.isEmpty == true { conversation.lane = nil }
         // What had to wait for the pool goes on once little is left there.
         if conversation.lane?.byteCount ?? 0 <= context.limits.pauseReadingBytes { context.resumable.append(conversation.id) }
+        refill(conversation)
         limitQueue(of: conversation)
+    }
+
+    // MARK: What many get
+
+    /// Sends a publication in its turn: at once, or behind what the other end has not read yet.
+    func send(_ delivery: Delivery, of publication: Publication, to conversation: WebSocketConversation) {
+        guard conversation.socket.closing == .open else { return }
+        if conversation.heldSince == 0 { conversation.heldSince = publication.number }
+        if conversation.backlog != nil || waiting(for: conversation) >= context.outbox.room(conversation.id) {
+            hold(delivery, of: publication, for: conversation)
+        } else {
+            put(delivery, publication.number, to: conversation)
+            if delivery.form == .frames, conversation.socket.deflateParameters == nil { context.outbox.setShares(conversation.id, true) }
+        }
+        conversation.settleHolding()
+        limitQueue(of: conversation)
+    }
+
+    private func put(_ delivery: Delivery, _ number: UInt64, to conversation: WebSocketConversation) {
+        switch delivery.form {
+        case .lines: gather(delivery, to: conversation)
+        case .frames:
+            context.outbox.note(number, for: conversation.id)
+            guard let deflate = conversation.socket.deflateParameters else {
+                context.metrics.messagesOut &+= UInt64(delivery.messageCount)
+                return context.outbox.append(delivery.bytes, to: conversation.id)
+            }
+            press(delivery, number, deflate, to: conversation)
+        case .chunk: preconditionFailure("a chunk of HTTP is for a WebSocket")
+        }
+    }
+
+    /// Compresses a publication: once for all, where no connection's earlier messages help.
+    private func press(_ delivery: Delivery, _ number: UInt64, _ deflate: DeflateParameters, to conversation: WebSocketConversation) {
+        let isAlone = deflate.keepsServerContext || conversation.lane != nil || delivery.bytes.count > context.limits.inlineWorkBytes
+        guard !isAlone else {
+            for text in [delivery.first, delivery.second] where !text.isEmpty {
+                put(.text, delivery.bytes.span.extracting(text), to: conversation)
+            }
+            return
+        }
+        context.metrics.messagesOut &+= UInt64(delivery.messageCount)
+        if let pressed, pressed.number == number, pressed.source == delivery.bytes, pressed.parameters == deflate {
+            return context.outbox.append(pressed.frames, to: conversation.id)
+        }
+        var frames = ByteWriter(capacity: delivery.bytes.count + 2 * FrameWriter.headerBytesMax)
+        for text in [delivery.first, delivery.second] where !text.isEmpty {
+            conversation.socket.append(.text, delivery.bytes.span.extracting(text), context.workspace, to: &frames)
+        }
+        let made = Pressed(number: number, source: delivery.bytes, parameters: deflate, frames: frames.seal())
+        pressed = made
+        context.outbox.append(made.frames, to: conversation.id)
+    }
+
+    // MARK: Several messages in a frame
+
+    /// Keeps a publication's lines until the turn ends, or a frame is full.
+    private func gather(_ delivery: Delivery, to conversation: WebSocketConversation) {
+        let length = delivery.first.count + 1
+        if conversation.lineBytes + length > context.limits.batchBytesMax { flushLines(of: conversation) }
+        if conversation.lines.isEmpty {
+            batching.append(conversation.id)
+            // The turn may have ended, but for its flush: then another one must come.
+            context.outbox.touch(conversation.id)
+        }
+        context.metrics.messagesOut &+= UInt64(delivery.messageCount)
+        conversation.lines.append(delivery.bytes)
+        conversation.lineBytes += length
+    }
+
+    /// Sends the lines of the turn that ends.
+    func flushBatches() {
+        for id in batching {
+            guard case .webSocket(let conversation) = context.conversation(id), conversation.socket.closing == .open else { continue }
+            flushLines(of: conversation)
+            conversation.settleHolding()
+        }
+        batching.removeAll(keepingCapacity: true)
+    }
+
+    private func flushLines(of conversation: WebSocketConversation) {
+        guard let last = conversation.lines.last else { return }
+        context.outbox.note(conversation.heldSince, for: conversation.id)
+        if let deflate = conversation.socket.deflateParameters {
+            context.scratch.removeAll()
+            for frame in conversation.lines { context.scratch.append(frame.span.extracting(FrameWriter.textStart(frame)..<frame.count)) }
+            context.scratch.truncate(to: context.scratch.count - 1)
+            context.scratch.withSpan { sendCompressed(.text, $0, deflate, to: conversation) }
+            context.scratch.removeAll(retaining: WebSocketSender.arenaBytesMax)
+        } else if conversation.lines.count == 1 {
+            context.outbox.append(last[0..<last.count - 1], to: conversation.id)
+        } else {
+            context.outbox.write(to: conversation.id) { FrameWriter.appendHeader(.text, length: conversation.lineBytes - 1, to: &$0) }
+            for frame in conversation.lines.dropLast() {
+                context.outbox.append(frame[FrameWriter.textStart(frame)..<frame.count], to: conversation.id)
+            }
+            context.outbox.append(last[FrameWriter.textStart(last)..<last.count - 1], to: conversation.id)
+        }
+        conversation.lines.removeAll(keepingCapacity: conversation.lines.count <= 64)
+        conversation.lineBytes = 0
+    }
+
+    // MARK: Slow readers
+
+    /// Bytes that wait for the connection in order.
+    private func waiting(for conversation: WebSocketConversation) -> Int {
+        context.outbox.queuedBytes(conversation.id) + (conversation.lane?.byteCount ?? 0) + conversation.lineBytes
+    }
+
+    private func hold(_ delivery: Delivery, of publication: Publication, for conversation: WebSocketConversation) {
+        if conversation.backlog == nil {
+            context.metrics.backlogs += 1
+            conversation.backlog = Backlog(logBytesMax: context.limits.waitingLogBytesMax)
+            context.outbox.setShares(conversation.id, false)
+            awaitRoom(for: conversation)
+        }
+        guard let toll = conversation.backlog?.append(delivery, of: publication) else { return }
+        context.metrics.conflated &+= UInt64(toll.conflated)
+        context.metrics.logsLeftOut &+= UInt64(toll.logsLeftOut)
+    }
+
+    /// The outbox tells when it has room; what is with the pool tells by coming home.
+    private func awaitRoom(for conversation: WebSocketConversation) {
+        if context.outbox.queuedBytes(conversation.id) >= context.limits.conflatedBytesMin { context.outbox.awaitRoom(conversation.id) }
+    }
+
+    /// Sends what was held back, as far as there is room.
+    func refill(_ conversation: WebSocketConversation) {
+        guard conversation.socket.closing == .open else { return }
+        release(conversation, below: context.limits.conflatedBytesMin)
+        if conversation.backlog != nil { awaitRoom(for: conversation) }
+        conversation.settleHolding()
+    }
+
+    /// Moves what was held back into the queue until that is as long as told.
+    private func release(_ conversation: WebSocketConversation, below bytesMax: Int) {
+        while waiting(for: conversation) < bytesMax, let piece = conversation.backlog?.popFirst() {
+            switch piece {
+            case .delivery(let delivery, let number): put(delivery, number, to: conversation)
+            case .message(let kind, let text): put(kind, text.span, to: conversation)
+            case .gap(let gap):
+                context.text.removeAll()
+                TaskDialect.writeGap(of: gap.task, from: gap.first, through: gap.last, at: gap.at, to: &context.text)
+                context.text.withSpan { put(.text, $0, to: conversation) }
+            }
+        }
+        // The turn's lines have left already.
+        flushLines(of: conversation)
+        if conversation.backlog?.isEmpty == true { conversation.backlog = nil }
+    }
+
+    /// The number of the last publication before which everything that was for the connection has gone out whole, also once it is closed:
+    /// who comes back is told what came after.
+    func safeNumber(of conversation: WebSocketConversation) -> UInt64 {
+        var safe = context.broker.hub.number
+        if let first = context.outbox.firstNumberUnsent(conversation.id) { safe = min(safe, first - 1) }
+        if conversation.heldSince > 0 { safe = min(safe, conversation.heldSince - 1) }
+        return safe
     }
 
     /// A connection that reads too slowly ends; it may come back.
     func limitQueue(of conversation: WebSocketConversation) {
-        let queued = context.outbox.queuedBytes(conversation.id) + (conversation.lane?.byteCount ?? 0)
+        let queued = waiting(for: conversation) + (conversation.backlog?.byteCount ?? 0)
         guard queued > context.limits.queuedBytesMax, conversation.socket.closing == .open else { return }
         // The payloads of the tasks it has in hand have a limit of their own: a worker is not given up for what it was given.
         if case .worker(let worker) = conversation.role {
@@ -137,13 +306,27 @@ final class WebSocketSender {
         // One that is closing ends behind its close frame, which may still wait in its lane.
         guard conversation.socket.startClose() else { return }
         context.log.debug("socket closed", ("connection", conversation.id), ("reason", reason.words))
+        switch reason {
+        case .slowConsumer, .silent, .overloaded, .replaced: break
+        // What it was to be told, it is told before the end.
+        case .goingAway, .unknownTask, .unauthenticated, .idle, .failed: release(conversation, below: .max)
+        }
         endFrames(of: conversation) { FrameWriter.appendClose(reason.code, reason: reason.words, to: &$0) }
     }
 
     /// Sends what `closeFrame` writes behind everything sent so far, and ends the connection behind it.
     func endFrames(of conversation: WebSocketConversation, _ closeFrame: (inout ByteWriter) -> Void) {
+        // What was held back and does not go out, and what is published from now on, it was not told.
+        if conversation.heldSince == 0 { conversation.heldSince = context.broker.hub.number + 1 }
+        conversation.backlog = nil
+        flushLines(of: conversation)
+        switch conversation.role {
         // A worker that is leaving gets no task that it would never see.
-        if case .worker(let worker) = conversation.role { context.broker.workerGone(worker, at: context.moment(context.present)) }
+        case .worker(let worker): context.broker.workerGone(worker, at: context.moment(context.present))
+        // What a client is told no more it has to be told when it comes back.
+        case .hubClient(let client): client.leave(context.broker)
+        case .echo, .taskWatcher, .userWatcher, .producer, .refused: break
+        }
         guard conversation.lane != nil else {
             context.outbox.write(to: conversation.id, closeFrame)
             return context.outbox.closeAfterFlush(conversation.id)
@@ -152,5 +335,41 @@ final class WebSocketSender {
         closeFrame(&frame)
         conversation.lane?.append(.frame(frame.seal()))
         conversation.lane?.append(.end)
+    }
+}
+
+extension WebSocketConversation {
+    /// Whether something waits for it elsewhere than in the outbox.
+    private var isHolding: Bool { backlog != nil || lane != nil || !lines.isEmpty }
+
+    /// Notes that nothing does, where that is so.
+    fileprivate func settleHolding() {
+        if !isHolding { heldSince = 0 }
+    }
+}
+
+extension FrameWriter {
+    /// Where the text of a frame of a server begins.
+    fileprivate static func textStart(_ frame: SharedBytes) -> Int {
+        switch frame.span[1] {
+        case 126: 4
+        case 127: 10
+        default: 2
+        }
+    }
+}
+
+extension SharedBytes {
+    /// A text with a user's value in it.
+    fileprivate init(_ text: Span<UInt8>, with splice: Splice?) {
+        guard let splice else {
+            self.init(copying: text)
+            return
+        }
+        var whole = ByteWriter(capacity: text.count + splice.value.count)
+        whole.append(text.extracting(0..<splice.offset))
+        whole.append(splice.value)
+        whole.append(text.extracting(splice.offset..<text.count))
+        self = whole.take()
     }
 }

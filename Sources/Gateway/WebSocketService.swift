@@ -19,13 +19,21 @@ final class WebSocketService {
     private let sender: WebSocketSender
     private let workers: WorkerService
     private let taskWatchers: TaskWatchService
+    private let userWatchers: UserWatchService
+    private let producers: ProducerService
+    private let hubClients: HubService
 
-    init(_ context: Context, sender: WebSocketSender) {
+    init(_ context: Context, sender: WebSocketSender, producers: ProducerService, hubClients: HubService) {
         self.context = context
         self.sender = sender
+        self.producers = producers
+        self.hubClients = hubClients
         workers = WorkerService(context)
         taskWatchers = TaskWatchService(context, sender: sender)
+        userWatchers = UserWatchService(context, sender: sender)
     }
+
+    private static let textExpected = "Text messages are expected"
 
     // MARK: Bytes
 
@@ -39,20 +47,15 @@ final class WebSocketService {
             context.log.info("worker connected", ("worker", worker.id), ("group", worker.group.name), ("peer", conversation.peer))
         case .taskWatcher(let watcher):
             taskWatchers.opened(conversation, watcher, at: now)
+        case .userWatcher(let watcher):
+            userWatchers.opened(conversation, watcher, at: now)
+        case .hubClient(let client):
+            hubClients.opened(conversation, client, at: now)
+        case .producer: break
         case .refused(let reason):
             return sender.close(conversation, reason)
         }
-        arm(conversation, at: now + context.limits.pingInterval, now: now)
-    }
-
-    /// Looks at the connection again at `deadline`, or when its token is over.
-    private func arm(_ conversation: WebSocketConversation, at deadline: Instant, now: Instant) {
-        var next = deadline
-        if let expiry = conversation.principal.expiry {
-            let left = TimeSpan.milliseconds(expiry.milliseconds - context.moment(now).wall.milliseconds)
-            next = min(next, now + max(left, .zero))
-        }
-        conversation.timer = context.arm(conversation.id, at: next)
+        context.arm(conversation, at: now + context.limits.pingInterval, now: now)
     }
 
     /// Takes what came on the connection from `position` on; to be called again with the rest until all of it is taken.
@@ -71,7 +74,7 @@ final class WebSocketService {
     /// Hands out what was left over while a message was with the pool.
     func resume(_ conversation: WebSocketConversation) -> ByteQueue {
         guard !isHeldUp(conversation) else { return ByteQueue() }
-        context.outbox.resumeReading(conversation.id)
+        if !hasToWait(conversation) { context.outbox.resumeReading(conversation.id) }
         defer { conversation.leftover = ByteQueue() }
         return conversation.leftover
     }
@@ -94,14 +97,24 @@ final class WebSocketService {
                     return .heard
                 case .taskWatcher(let watcher):
                     conversation.socket.withPayload(payload, bytes) { taskWatchers.hear($0, from: watcher, conversation, at: now) }
+                case .userWatcher(let watcher):
+                    conversation.socket.withPayload(payload, bytes) { userWatchers.hear($0, from: watcher, conversation, at: now) }
+                case .hubClient(let client):
+                    conversation.socket.withPayload(payload, bytes) { hubClients.hear($0, from: client, conversation, at: now) }
+                case .producer(let producer):
+                    conversation.socket.withPayload(payload, bytes) { hear($0, from: producer, conversation, at: now) }
+                    return .heard
                 case .refused: break
                 }
             case .binary(let payload):
                 context.metrics.messagesIn += 1
                 switch conversation.role {
                 case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.binary, $0, to: conversation) }
-                case .worker: sender.tell(conversation) { WorkerDialect.writeProblem("Text messages are expected", to: &$0) }
-                case .taskWatcher: taskWatchers.refuse(conversation, "Text messages are expected", at: now)
+                case .worker: sender.tell(conversation) { WorkerDialect.writeProblem(WebSocketService.textExpected, to: &$0) }
+                case .taskWatcher: taskWatchers.refuse(conversation, WebSocketService.textExpected, at: now)
+                case .userWatcher: userWatchers.refuse(conversation, WebSocketService.textExpected, at: now)
+                case .hubClient: hubClients.refuse(conversation, WebSocketService.textExpected, at: now)
+                case .producer: producers.refuse(conversation, WebSocketService.textExpected)
                 case .refused: break
                 }
             case .ping(let payload):
@@ -130,16 +143,26 @@ final class WebSocketService {
         conversation.isReviewing || conversation.lane?.byteCount ?? 0 > context.limits.pauseReadingBytes
     }
 
+    /// Whether nothing more is to be read, although what was read may be heard: a program's reports come faster than they are written.
+    private func hasToWait(_ conversation: WebSocketConversation) -> Bool {
+        guard case .producer(let producer) = conversation.role else { return false }
+        return producers.owesTooMuch(producer)
+    }
+
     // MARK: Workers
 
     private func hear(_ text: Span<UInt8>, from worker: Worker, _ conversation: WebSocketConversation, at now: Instant) {
         guard text.count <= context.limits.inlineWorkBytes else {
-            conversation.isReviewing = true
-            context.outbox.pauseReading(conversation.id, hearsEnd: false)
-            context.jobs.append(Job(ticket: .message(conversation.id), work: .readWorkerMessage(SharedBytes(copying: text))))
-            return
+            return review(conversation, .readWorkerMessage(SharedBytes(copying: text)))
         }
         answer(conversation, workers.hear(text, from: worker, at: context.moment(now)))
+    }
+
+    /// Lets the pool read a large message.
+    private func review(_ conversation: WebSocketConversation, _ work: Job.Work) {
+        conversation.isReviewing = true
+        context.outbox.pauseReading(conversation.id, hearsEnd: false)
+        context.jobs.append(Job(ticket: .message(conversation.id), work: work))
     }
 
     /// The pool has read a worker's message.
@@ -153,6 +176,17 @@ final class WebSocketService {
         context.resumable.append(conversation.id)
     }
 
+    // MARK: Watchers
+
+    /// The journal has answered one who came back for what it missed.
+    func found(_ conversation: WebSocketConversation, number: UInt32, _ content: Finding.Content, at now: Instant) {
+        switch conversation.role {
+        case .taskWatcher(let watcher): taskWatchers.found(conversation, watcher, number: number, content, at: now)
+        case .hubClient(let client): hubClients.found(conversation, client, number: number, content, at: now)
+        case .echo, .worker, .userWatcher, .producer, .refused: break
+        }
+    }
+
     private func answer(_ conversation: WebSocketConversation, _ reply: WorkerService.Reply) {
         switch reply {
         case .none: break
@@ -162,26 +196,52 @@ final class WebSocketService {
         }
     }
 
+    // MARK: Producers
+
+    private func hear(_ text: Span<UInt8>, from producer: Producer, _ conversation: WebSocketConversation, at now: Instant) {
+        guard text.count <= context.limits.inlineWorkBytes else {
+            return review(conversation, .readReports(SharedBytes(copying: text), .message))
+        }
+        producers.hear(text, from: producer, conversation, at: now)
+    }
+
+    /// The pool has read a producer's message.
+    func reviewed(_ conversation: WebSocketConversation, _ words: Result<[ProducerWord], RequestProblem>, at now: Instant) {
+        guard conversation.isReviewing, case .producer(let producer) = conversation.role else { return }
+        conversation.isReviewing = false
+        producers.heard(conversation, from: producer, words, at: now)
+        context.resumable.append(conversation.id)
+    }
+
     // MARK: The end
 
-    /// Whether the connection that just ended is a worker's, of which a message is with the pool. It gets no more tasks.
+    /// Whether the connection that just ended is a worker's or a producer's, of which a message is with the pool. A worker gets no more
+    /// tasks.
     func departs(_ conversation: WebSocketConversation, at now: Instant) -> Bool {
-        guard conversation.isReviewing, case .worker(let worker) = conversation.role else { return false }
+        guard conversation.isReviewing else { return false }
+        switch conversation.role {
+        case .worker(let worker): context.broker.workerDraining(worker, at: context.moment(now))
+        case .producer: break
+        case .echo, .taskWatcher, .userWatcher, .hubClient, .refused: return false
+        }
         context.disarm(conversation.timer)
         conversation.timer = nil
-        context.broker.workerDraining(worker, at: context.moment(now))
         return true
     }
 
     func closed(_ conversation: WebSocketConversation, at now: Instant) {
         context.disarm(conversation.timer)
         switch conversation.role {
-        case .echo, .refused: break
+        case .echo, .refused, .producer: break
         case .worker(let worker):
             context.broker.workerGone(worker, at: context.moment(now))
             context.log.info("worker gone", ("worker", worker.id), ("group", worker.group.name))
         case .taskWatcher(let watcher):
-            taskWatchers.closed(watcher)
+            taskWatchers.closed(conversation, watcher)
+        case .userWatcher(let watcher):
+            userWatchers.closed(watcher)
+        case .hubClient(let client):
+            hubClients.closed(conversation, client, at: now)
         }
     }
 
@@ -203,12 +263,12 @@ final class WebSocketService {
         }
         guard silence >= interval else {
             // A watcher's heart beats whether it speaks or not.
-            if case .taskWatcher = conversation.role { return arm(conversation, at: now + interval, now: now) }
-            return arm(conversation, at: conversation.lastReceived + interval, now: now)
+            if case .taskWatcher = conversation.role { return context.arm(conversation, at: now + interval, now: now) }
+            return context.arm(conversation, at: conversation.lastReceived + interval, now: now)
         }
         if conversation.socket.closing == .open {
             context.outbox.write(to: conversation.id) { FrameWriter.appendPing(Span(), to: &$0) }
         }
-        arm(conversation, at: now + interval, now: now)
+        context.arm(conversation, at: now + interval, now: now)
     }
 }

@@ -36,8 +36,8 @@ final class WorkerService {
     func act(upon message: WorkerMessage, from worker: Worker, at now: Moment) -> Reply {
         let broker = context.broker
         switch message {
-        case .ready(let concurrency, let models):
-            broker.workerReady(worker, concurrency: concurrency, models: models, at: now)
+        case .ready(let concurrency, let models, let rate):
+            broker.workerReady(worker, concurrency: concurrency, models: models, rate: rate, at: now)
             return .none
         case .drain:
             broker.workerDraining(worker, at: now)

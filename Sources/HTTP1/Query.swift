@@ -65,11 +65,35 @@ extension RequestTarget {
         return try Self.decode(value, of: bytes, plusIsSpace: true, into: &writer)
     }
 
-    private static func isNamed(_ range: Range<Int>, _ name: StaticString, in bytes: Span<UInt8>) throws(HTTPError) -> Bool {
+    fileprivate static func isNamed(_ range: Range<Int>, _ name: StaticString, in bytes: Span<UInt8>) throws(HTTPError) -> Bool {
         var escapes = Escapes(range, plusIsSpace: true)
         for index in 0..<name.utf8CodeUnitCount {
             guard let byte = try escapes.next(in: bytes), unsafe byte == name.utf8Start[index] else { return false }
         }
         return escapes.isEmpty
+    }
+}
+
+/// A request's query, kept for when the rest of its head is gone.
+public struct QueryText: Hashable, Sendable {
+    private let bytes: SharedBytes
+
+    public init(of target: RequestTarget, in bytes: Span<UInt8>) {
+        self.bytes = target.query.map { SharedBytes(copying: bytes.extracting($0)) } ?? .empty
+    }
+
+    /// The value of the first parameter of that name, escapes and `+` decoded; nil where there is none. O(query).
+    ///
+    /// - Throws: as ``RequestTarget/parameter(_:in:into:)``.
+    public func value(of name: StaticString) throws(HTTPError) -> SharedBytes? {
+        guard !bytes.isEmpty else { return nil }
+        var parameters = QueryParameters(0..<bytes.count)
+        while let parameter = try parameters.next(in: bytes.span) {
+            guard try RequestTarget.isNamed(parameter.name, name, in: bytes.span) else { continue }
+            var text = ByteWriter(capacity: parameter.value.count)
+            _ = try RequestTarget.decode(parameter.value, of: bytes.span, plusIsSpace: true, into: &text)
+            return text.seal()
+        }
+        return nil
     }
 }

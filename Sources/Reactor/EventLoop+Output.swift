@@ -206,6 +206,8 @@ extension EventLoop {
 
     /// Tells the ends that the flush has found, and closes descriptors: only here, so that no event of the turn meets a number reused.
     func reap(_ host: any LoopHost) {
+        // What the host makes of it has its turn at once.
+        hasMore = !endings.isEmpty
         for ending in endings { host.closed(ending.id, ending.cause, at: now) }
         endings.removeAll(keepingCapacity: true)
         for id in dead { FileDescriptor.close(table.remove(id)) }

@@ -82,6 +82,8 @@ public final class EventLoop {
 
     var doorbellRang = false
     var signalCame = false
+    /// Whether the host was told something behind the phases in which it is asked for more.
+    var hasMore = false
     private var isStopping = false
     /// The clock as it was last read.
     private(set) var now: Instant
@@ -142,15 +144,19 @@ public final class EventLoop {
         endLastWhiles()
         // 6 the host publishes what coalesced
         host.turnEnded(at: now, lastTurn: lastTurn)
-        // 7 one write a dirty connection
+        // 7 one write a dirty connection, and one more for those that have room for what waits elsewhere
         flush()
+        if outbox.hasRoomy {
+            host.roomCame(at: now)
+            flush()
+        }
         // 8 close what is over
         reap(host)
         closeBooks()
     }
 
     private func sleep(_ host: any LoopHost, _ limit: TimeSpan?) -> Int32 {
-        if isStopping || flushHead < flushLine.count || outbox.hasDirty { return 0 }
+        if isStopping || hasMore || flushHead < flushLine.count || outbox.hasDirty || outbox.hasRoomy { return 0 }
         var deadline = host.nextDeadline
         func consider(_ other: Instant?) {
             if let other { deadline = min(deadline ?? other, other) }

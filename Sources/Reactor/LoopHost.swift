@@ -32,6 +32,10 @@ public protocol LoopHost: AnyObject {
 
     /// Phase 6: everything that this turn brought has been told.
     func turnEnded(at now: Instant, lastTurn: TurnFigures)
+
+    /// Phase 7: connections that asked the outbox for room have it. What the host appends now goes out before the turn ends, as far as the
+    /// kernel takes it.
+    func roomCame(at now: Instant)
 }
 
 /// What one turn did.

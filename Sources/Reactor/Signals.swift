@@ -5,14 +5,16 @@ import Glibc
 public struct Signals: ~Copyable {
     let descriptor: FileDescriptor
 
-    /// Blocks `signals` in this thread and in all that it starts, and ignores SIGPIPE in the process. To be called first in `main`: a
-    /// thread that was started earlier would still take the signal the old way.
+    /// Blocks `signals` in this thread and in all that it starts, and ignores SIGPIPE and SIGXFSZ in the process. To be called first in
+    /// `main`: a thread that was started earlier would still take the signal the old way.
     public static func block(_ signals: [Int32]) {
         var set = Signals.set(signals)
         let result = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         precondition(result == 0, "the mask of a thread can be set")
         // A peer that is gone is EPIPE where it is written to.
         _ = signal(SIGPIPE, SIG_IGN)
+        // A file that may not grow is EFBIG where it is written: as much a reason to say so as a full disk.
+        _ = signal(SIGXFSZ, SIG_IGN)
     }
 
     /// Reads `signals`, which the caller's thread has blocked, from a descriptor.

@@ -203,6 +203,10 @@ struct Arguments {
     mutating func add(_ number: Int64) { note(unsafe sqlite3_bind_int64(statement, next(), number)) }
     mutating func add(_ number: Int) { add(Int64(number)) }
     mutating func add(_ number: UInt8) { add(Int64(number)) }
+    mutating func add(_ number: Double?) {
+        if let number { note(unsafe sqlite3_bind_double(statement, next(), number)) } else { addNull() }
+    }
+    mutating func add(_ span: TimeSpan?) { if let span { add(span.nanoseconds) } else { addNull() } }
     mutating func add(_ truth: Bool) { add(truth ? 1 as Int64 : 0) }
     mutating func add(_ time: WallTime) { add(time.milliseconds) }
     mutating func add(_ time: WallTime?) { if let time { add(time) } else { addNull() } }
@@ -281,6 +285,14 @@ struct Row {
         let place = next()
         guard unsafe sqlite3_column_type(statement, place) != SQLITE_NULL else { return nil }
         return unsafe sqlite3_column_int64(statement, place)
+    }
+
+    mutating func optionalSpan() -> TimeSpan? { optionalNumber().map { TimeSpan(nanoseconds: $0) } }
+
+    mutating func optionalDouble() -> Double? {
+        let place = next()
+        guard unsafe sqlite3_column_type(statement, place) != SQLITE_NULL else { return nil }
+        return unsafe sqlite3_column_double(statement, place)
     }
 
     /// Text or a blob, copied; nil for NULL.

@@ -28,7 +28,11 @@ struct DirectoryLock: ~Copyable {
         _ = unsafe line.withUnsafeBytes { unsafe pwrite(opened, $0.baseAddress, $0.count, 0) }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child that was forked a moment ago has the descriptor too, until it becomes another program: closing ours would not do.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     private static func number(in descriptor: Int32) -> Int? {
         var bytes = [UInt8](repeating: 0, count: 20)

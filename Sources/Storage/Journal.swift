@@ -11,27 +11,16 @@ import Synchronization
 
 /// What is remembered, and the way there.
 public final class Journal: Sendable {
-    /// A record and its number.
-    public struct Entry: Sendable {
-        public let number: UInt64
-        public let record: Record
-
-        public init(number: UInt64, record: Record) {
-            self.number = number
-            self.record = record
-        }
-    }
-
     /// What became of records, told on the journal's own queue, in the order of their numbers.
     public enum Report: Sendable {
         /// Everything up to this number that was not reported as failed is written.
         case committed(upTo: UInt64)
         /// These are not written, and will not be by themselves: whoever still wants one appends it again under a new number.
-        case failed([Entry], StorageError)
+        case failed([RecordEntry], StorageError)
     }
 
     private struct Line {
-        var batches: [[Entry]] = []
+        var batches: [[RecordEntry]] = []
         /// How many of `batches` have been taken.
         var head = 0
         /// Bytes and records of what waits and of what is being written.
@@ -79,7 +68,7 @@ public final class Journal: Sendable {
     ///
     /// - Precondition: numbers ascend, within the batch and from batch to batch.
     /// - Throws: `backlogFull` or `closed`; then nothing of the batch is taken.
-    public func append(_ batch: [Entry]) throws(StorageError) {
+    public func append(_ batch: [RecordEntry]) throws(StorageError) {
         guard let first = batch.first, let last = batch.last else { return }
         let bytes = batch.reduce(0) { $0 + $1.record.heldBytes }
         let starts = try line.withLock { line throws(StorageError) in
@@ -128,8 +117,8 @@ public final class Journal: Sendable {
         _ = held { store throws(StorageError) in try store.tidy() }
     }
 
-    private func takeGroup(_ line: inout Line) -> (group: [[Entry]], records: Int, bytes: Int) {
-        var group: [[Entry]] = []
+    private func takeGroup(_ line: inout Line) -> (group: [[RecordEntry]], records: Int, bytes: Int) {
+        var group: [[RecordEntry]] = []
         var records = 0
         var bytes = 0
         while line.head < line.batches.count {

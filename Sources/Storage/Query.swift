@@ -25,7 +25,11 @@ enum Query: Int, CaseIterable {
             """
         case .insertPayload: "INSERT INTO task_payloads (task, bytes) VALUES (?, ?)"
         case .insertMetadata: "INSERT INTO task_metadata (task, bytes) VALUES (?, ?)"
-        case .insertOutcome: "INSERT INTO task_outcomes (task, content, details, cost) VALUES (?, ?, ?, ?)"
+        case .insertOutcome:
+            """
+            INSERT INTO task_outcomes (task, content, error_code, error_type, details, step, reason, execution_time, cost, cost_per_hour,
+                cost_currency, cost_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """
         case .insertEvent: "INSERT OR REPLACE INTO task_events (task, sequence, kind, at, bytes) VALUES (?, ?, ?, ?, ?)"
         case .insertLog: "INSERT INTO task_logs (task, sequence, level, source, text, created_at) VALUES (?, ?, ?, ?, ?, ?)"
         case .insertProgress:
@@ -82,7 +86,8 @@ enum Query: Int, CaseIterable {
             """
             SELECT t.id, t.user_id, t.project_id, t.task_group, t.model, t.type, t.priority, t.provider, t.origin, t.is_detached,
                 t.timeout_ms, t.retries_left, t.attempts, t.idempotency_key, t.created_at, t.enqueued_at, t.deadline_at, t.state,
-                t.sequence, t.worker, t.started_at, t.ended_at, t.failure, p.bytes, m.bytes, o.content, o.details, o.cost
+                t.sequence, t.worker, t.started_at, t.ended_at, t.failure, p.bytes, m.bytes, o.content, o.error_code,
+                o.error_type, o.details, o.step, o.reason, o.execution_time, o.cost, o.cost_per_hour, o.cost_currency, o.cost_time
             FROM tasks t LEFT JOIN task_payloads p ON p.task = t.number LEFT JOIN task_metadata m ON m.task = t.number
                 LEFT JOIN task_outcomes o ON o.task = t.number
             WHERE t.number = ?

@@ -80,14 +80,20 @@ extension Row {
         }
         image.payload = bytes()
         image.metadata = optionalBytes()
-        let content = optionalBytes()
-        let details = optionalBytes()
-        let cost = optionalBytes()
         guard image.state.isTerminal else { return image }
         guard let endedAt else { throw .corrupt("an ended task without the time of its end") }
         image.ending = TaskEnding(
-            id: id, state: image.state, content: content, failure: failure, details: details, cost: cost, endedAt: endedAt,
-            sequence: image.sequence)
+            id: id, state: image.state, failure: failure, content: optionalBytes(), code: optionalBytes(), type: optionalBytes(),
+            details: optionalBytes(), step: optionalBytes(), reason: optionalBytes(), executionTime: optionalSpan(), cost: cost(),
+            endedAt: endedAt, sequence: image.sequence)
         return image
+    }
+
+    /// A cost, in whichever form it was written down.
+    private mutating func cost() -> Cost? {
+        let (raw, perHour, currency, time) = (optionalBytes(), optionalDouble(), optionalBytes(), optionalSpan())
+        if let raw { return .raw(raw) }
+        guard let perHour, let currency, let time else { return nil }
+        return .metered(Rate(perHour: perHour, currency: currency), time)
     }
 }

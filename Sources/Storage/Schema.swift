@@ -46,7 +46,23 @@ struct Schema: Sendable {
         "CREATE INDEX tasks_ended_at ON tasks (ended_at) WHERE ended_at IS NOT NULL",
         "CREATE TABLE task_payloads (task INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
         "CREATE TABLE task_metadata (task INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
-        "CREATE TABLE task_outcomes (task INTEGER PRIMARY KEY, content BLOB, details BLOB, cost BLOB)",
+        // Content and details are JSON, cost is; the time is in nanoseconds.
+        """
+        CREATE TABLE task_outcomes (
+            task INTEGER PRIMARY KEY,
+            content BLOB,
+            error_code TEXT,
+            error_type TEXT,
+            details BLOB,
+            step TEXT,
+            reason TEXT,
+            execution_time INTEGER,
+            cost BLOB,
+            cost_per_hour REAL,
+            cost_currency TEXT,
+            cost_time INTEGER
+        )
+        """,
         // The numbers grow with time, so that the oldest rows are the first.
         """
         CREATE TABLE task_events (

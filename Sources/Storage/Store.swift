@@ -66,7 +66,7 @@ final class Store {
     // MARK: Writing
 
     /// Writes a group of batches as a whole or not at all.
-    func commit(_ group: [[Journal.Entry]]) throws(StorageError) {
+    func commit(_ group: [[RecordEntry]]) throws(StorageError) {
         let hasPromise = group.contains { $0.contains { $0.record.isPromise } }
         try setSynchronous(hasPromise && settings.durability == .powerLoss)
         do {
@@ -77,7 +77,7 @@ final class Store {
         }
     }
 
-    private func write(_ group: [[Journal.Entry]]) throws(StorageError) {
+    private func write(_ group: [[RecordEntry]]) throws(StorageError) {
         try change { database throws(StorageError) in
             for batch in group {
                 for entry in batch { try write(entry.record, to: &database) }
@@ -128,6 +128,7 @@ final class Store {
                 $0.add(requeue.retriesLeft)
                 $0.add(sequence: requeue.sequence)
             }
+        case .resumed(let id, let sequence): _ = try raise(sequence, of: id, &database)
         case .progressed(let row): try progress(row, &database)
         case .logged(let row): try log(row, &database)
         case .happened(let row): try event(row, &database)
@@ -210,12 +211,17 @@ final class Store {
         counts.add(-1, to: .executing)
         counts.add(1, to: ending.state)
         try database.run(.removePayload) { $0.add(number) }
-        guard ending.content != nil || ending.details != nil || ending.cost != nil else { return }
+        guard ending.saysMore else { return }
         try database.run(.insertOutcome) {
             $0.add(number)
             $0.add(blob: ending.content)
+            $0.add(text: ending.code)
+            $0.add(text: ending.type)
             $0.add(blob: ending.details)
-            $0.add(blob: ending.cost)
+            $0.add(text: ending.step)
+            $0.add(text: ending.reason)
+            $0.add(ending.executionTime)
+            $0.add(ending.cost)
         }
     }
 
@@ -331,7 +337,31 @@ final class Store {
     }
 }
 
+extension TaskEnding {
+    /// Whether there is more than the task's own row has room for.
+    fileprivate var saysMore: Bool {
+        if content != nil || executionTime != nil || cost != nil { return true }
+        return code != nil || type != nil || details != nil || step != nil || reason != nil
+    }
+}
+
 extension Arguments {
+    /// Four arguments.
+    fileprivate mutating func add(_ cost: Cost?) {
+        var raw: SharedBytes?
+        var rate: Rate?
+        var time: TimeSpan?
+        switch cost {
+        case .raw(let bytes): raw = bytes
+        case .metered(let perHour, let span): (rate, time) = (perHour, span)
+        case nil: break
+        }
+        add(blob: raw)
+        add(rate?.perHour)
+        add(text: rate?.currency)
+        add(time)
+    }
+
     fileprivate mutating func add(_ touch: SessionTouch) {
         add(text: touch.clientID)
         add(touch.at)

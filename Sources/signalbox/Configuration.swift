@@ -3,6 +3,7 @@
 import Base
 import Gateway
 import Reactor
+import Storage
 
 /// Everything that `serve` needs to know.
 struct Configuration {
@@ -12,9 +13,14 @@ struct Configuration {
     var tokens = TokenSources()
     /// The folder for what is kept, or ``noData``.
     var data = "./data"
+    var storage = StorageSettings()
+    /// How long what was written down is kept.
+    var historyTTL = Configuration.historyTTLDefault
     var workThreads = WorkPool.cores
     var logLevel = Log.Level.info
     var logFormat = Log.Format.text
+
+    static let historyTTLDefault = TimeSpan.seconds(7 * 86_400)
 
     /// What stands for no folder: nothing is kept.
     static let noData = ":memory:"

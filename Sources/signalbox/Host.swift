@@ -4,30 +4,40 @@ import Base
 import Gateway
 import Glibc
 import Reactor
+import Storage
 
 final class Host: LoopHost {
     private let server: Server
     private let loop: EventLoop
     private let pool: WorkPool
     private let mailbox: Mailbox<Completion>
+    private let archive: Archive
     private let limits: Limits
     private let log: Log
+    private var wall = WallTime(milliseconds: 0)
     private var hasWarnedOfShortage = false
     private var jobs: [Job] = []
     private var completions: [Completion] = []
 
-    init(_ configuration: Configuration, loop: EventLoop, outbox: Outbox, log: Log) {
+    /// Makes the machine and its performers, and gives it what the last process left.
+    init(_ configuration: Configuration, loop: EventLoop, outbox: Outbox, log: Log) throws(StorageError) {
         self.loop = loop
         self.log = log
         limits = configuration.settings.limits
         pool = WorkPool(width: configuration.workThreads)
         mailbox = Mailbox(doorbell: loop.doorbell)
         server = Server(settings: configuration.settings, outbox: outbox, log: log, random: .system())
-        observeWall(at: SystemClock.now())
+        let now = SystemClock.now()
+        archive = try Archive(configuration, doorbell: loop.doorbell, log: log, at: now)
+        observeWall(at: now)
+        try archive.restore(server, resultTTL: limits.resultTTL, endedBytesMax: limits.endedBytesMax, at: now, wall: wall)
     }
 
+    /// Ends what the loop does not: to be called once it has.
+    func close() { archive.close() }
+
     private func observeWall(at now: Instant) {
-        let wall = WallTime(milliseconds: SystemClock.wallMilliseconds())
+        wall = WallTime(milliseconds: SystemClock.wallMilliseconds())
         log.now = wall
         server.observe(wall, at: now)
     }
@@ -46,11 +56,18 @@ final class Host: LoopHost {
         mailbox.drain(into: &completions)
         for completion in completions { server.finished(completion, at: now) }
         completions.removeAll(keepingCapacity: true)
+        archive.deliver(to: server, at: now)
     }
 
-    var nextDeadline: Instant? { server.nextDeadline }
+    var nextDeadline: Instant? {
+        guard let deadline = server.nextDeadline else { return archive.nextDeadline }
+        return min(deadline, archive.nextDeadline)
+    }
 
-    func timersDue(at now: Instant) { server.timersDue(at: now) }
+    func timersDue(at now: Instant) {
+        if archive.nextDeadline <= now { archive.sweepDue(at: now, wall: wall) }
+        server.timersDue(at: now)
+    }
 
     func signalled(_ signal: Int32, at now: Instant) {
         guard signal == SIGTERM || signal == SIGINT else { return }
@@ -67,7 +84,14 @@ final class Host: LoopHost {
                 refused: lastTurn.refused + lastTurn.descriptorShortages),
             at: now)
         startJobs(at: now)
+        archive.collect(from: server, at: now)
         if server.isOver { loop.stop() }
+    }
+
+    func roomCame(at now: Instant) {
+        server.roomCame(at: now)
+        startJobs(at: now)
+        archive.collect(from: server, at: now)
     }
 
     /// Told once, and again only after a turn that accepted somebody without one.

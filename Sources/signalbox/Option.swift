@@ -3,6 +3,7 @@
 import Base
 import Gateway
 import Reactor
+import Storage
 import WebSockets
 
 /// What was wrong with a command line or an environment variable, as a sentence.
@@ -69,6 +70,24 @@ struct Option: Sendable {
             configuration.data = text
         },
         Option(
+            name: "durability", form: .value("MODE"), standard: "power-loss",
+            help: "what a promise survives: power-loss (every commit is forced to the disk) or process-end"
+        ) {
+            (configuration, text) throws(Mistake) in
+            switch text {
+            case "power-loss": configuration.storage.durability = .powerLoss
+            case "process-end": configuration.storage.durability = .processEnd
+            default: throw Mistake(sentence: "'\(text)' is no durability; wanted is power-loss or process-end")
+            }
+        },
+        Option(
+            name: "history-ttl-ms", form: .value("MS"), standard: "\(Configuration.historyTTLDefault.milliseconds)",
+            help: "how long the database keeps ended tasks and their history"
+        ) {
+            (configuration, text) throws(Mistake) in
+            configuration.historyTTL = .milliseconds(Int64(try integer(text, 1...1_000_000_000_000)))
+        },
+        Option(
             name: "allow-origin", form: .values("ORIGIN"), standard: "none", help: "web origin that may connect, as https://app.example"
         ) {
             (configuration, text) throws(Mistake) in
@@ -93,6 +112,7 @@ struct Option: Sendable {
         milliseconds("request-timeout-ms", \.headTimeout, "time for a request's head; bodies get more by their size"),
         milliseconds("keep-alive-timeout-ms", \.keepAliveTimeout, "time between two requests of a connection"),
         milliseconds("ping-interval-ms", \.pingInterval, "silence after which a WebSocket is pinged, and as long again until it is closed"),
+        milliseconds("session-resume-ms", \.sessionResumeTime, "how long a hub client may come back as who it was (old_client_id)"),
         milliseconds("drain-timeout-ms", \.drainTimeout, "time for waiting requests once the server is asked to stop"),
         Option(name: "deflate", form: .toggle, standard: "off", help: "accept permessage-deflate") {
             (configuration, text) throws(Mistake) in configuration.settings.deflate.isEnabled = try toggle(text)

@@ -4,6 +4,7 @@ import Base
 import Gateway
 import Glibc
 import Reactor
+import Storage
 
 /// Writes to a descriptor whatever happens in between; what cannot be written is lost, as a log must not stop its server.
 @Sendable func writeAll(_ bytes: Span<UInt8>, to descriptor: Int32) {
@@ -56,7 +57,13 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         settings.signals = [SIGTERM, SIGINT]
         let outbox = Outbox()
         let loop = try EventLoop(outbox: outbox, settings: settings)
-        let host = Host(configuration, loop: loop, outbox: outbox, log: log)
+        let host: Host
+        do throws(StorageError) {
+            host = try Host(configuration, loop: loop, outbox: outbox, log: log)
+        } catch {
+            log.error("cannot keep data", ("reason", error.description))
+            return 1
+        }
         for address in configuration.addresses {
             do throws(Errno) {
                 let bound = try loop.listen(on: address)
@@ -66,6 +73,7 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
                 return 1
             }
         }
+        defer { host.close() }
         try loop.run(host)
         log.info("stopped")
         return 0

@@ -118,6 +118,101 @@ import Testing
         #expect(outbox.marks(id).isSuperset(of: [.closeAfterFlush, .abort]))
     }
 
+    // MARK: What many get
+
+    @Test("what many get goes to those who take it as it is and have room, until their end is asked for")
+    func share() {
+        let outbox = opened(id, other)
+        outbox.roomBytes = 10
+        outbox.burstBytes = 20
+        let bytes = SharedBytes("shared")
+        #expect(!outbox.share(bytes, numbered: 1, with: id), "nobody said that it takes this")
+        for id in [id, other] { outbox.setShares(id, true) }
+        #expect(outbox.share(bytes, numbered: 1, with: id) && outbox.share(bytes, numbered: 2, with: id))
+        outbox.settle(id)
+        #expect(!outbox.share(bytes, numbered: 3, with: id), "12 bytes could not be sent, and 10 are room")
+        #expect(outbox.share(bytes, numbered: 3, with: other))
+        outbox.consume(id, 3)
+        #expect(outbox.share(bytes, numbered: 4, with: id))
+        #expect(waiting(outbox, id) == "redsharedshared" && outbox.queuedBytes == 21)
+        outbox.setShares(id, false)
+        outbox.consume(id, 15)
+        #expect(!outbox.share(bytes, numbered: 5, with: id))
+        outbox.closeAfterFlush(other)
+        outbox.consume(other, 6)
+        #expect(!outbox.share(bytes, numbered: 5, with: other))
+        let late = ConnectionID(slot: 0, generation: 7)
+        #expect(!outbox.share(bytes, numbered: 5, with: late))
+    }
+
+    @Test("who keeps up has room for a burst; who could not be sent it has less until little waits again")
+    func burst() {
+        let outbox = opened(id)
+        outbox.roomBytes = 10
+        outbox.burstBytes = 20
+        outbox.setShares(id, true)
+        let bytes = SharedBytes("shared")
+        for number in 1...4 { #expect(outbox.share(bytes, numbered: UInt64(number), with: id)) }
+        #expect(!outbox.share(bytes, numbered: 5, with: id), "24 bytes wait")
+        outbox.consume(id, 20)
+        outbox.settle(id)
+        #expect(outbox.room(id) == 20, "4 bytes that wait are no lag")
+        _ = outbox.share(bytes, numbered: 6, with: id)
+        outbox.settle(id)
+        #expect(outbox.room(id) == 10)
+        outbox.consume(id, 1)
+        #expect(outbox.room(id) == 20)
+    }
+
+    @Test("the first number of which not all went out: known while it waits, and still when the connection is closed")
+    func firstNumberUnsent() {
+        let outbox = opened(id, other)
+        outbox.setShares(id, true)
+        let bytes = SharedBytes("shared")
+        outbox.write(to: id) { $0.append("private") }
+        #expect(outbox.firstNumberUnsent(id) == nil)
+        _ = outbox.share(bytes, numbered: 5, with: id)
+        _ = outbox.share(bytes, numbered: 6, with: id)
+        outbox.note(7, for: id)
+        #expect(outbox.firstNumberUnsent(id) == 5)
+        outbox.consume(id, 18)
+        #expect(outbox.firstNumberUnsent(id) == 5, "rather too little than too much")
+        outbox.consume(id, 1)
+        #expect(outbox.firstNumberUnsent(id) == nil)
+        outbox.note(8, for: id)
+        outbox.write(to: id) { $0.append("numbered") }
+        outbox.seal(id)
+        #expect(outbox.firstNumberUnsent(id) == 8)
+        outbox.close(id)
+        #expect(outbox.firstNumberUnsent(id) == 8 && outbox.firstNumberUnsent(other) == nil)
+        outbox.close(other)
+        #expect(outbox.firstNumberUnsent(other) == nil)
+        outbox.open(ConnectionID(slot: 0, generation: 2))
+        #expect(outbox.firstNumberUnsent(id) == nil && outbox.firstNumberUnsent(ConnectionID(slot: 0, generation: 2)) == nil)
+    }
+
+    @Test("who asks for room is told of it once, and at once where there is room already")
+    func room() {
+        let outbox = opened(id, other)
+        outbox.roomBytes = 10
+        var list: [ConnectionID] = []
+        outbox.write(to: id) { $0.append("0123456789abcdef") }
+        outbox.awaitRoom(id)
+        #expect(!outbox.hasRoomy)
+        outbox.consume(id, 6)
+        #expect(!outbox.hasRoomy, "10 bytes are no room")
+        outbox.consume(id, 1)
+        #expect(outbox.hasRoomy)
+        outbox.awaitRoom(other)
+        outbox.takeRoomy(into: &list)
+        #expect(list == [id, other] && !outbox.hasRoomy)
+        outbox.consume(id, 9)
+        #expect(!outbox.hasRoomy, "nobody asked again")
+        outbox.close(other)
+        outbox.awaitRoom(other)
+        #expect(!outbox.hasRoomy)
+    }
+
     @Test("the arena of a turn stays bounded, whatever the turn answers, and the order stays too")
     func arenaBytesMax() {
         let outbox = Outbox(arenaBytesRetained: 64, arenaBytesMax: 100)

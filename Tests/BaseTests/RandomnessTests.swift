@@ -55,6 +55,35 @@ import Testing
         #expect(lowOr == 0xbfff_ffff_ffff_ffff && lowAnd == 0x8000_0000_0000_0000)
     }
 
+    @Test("RFC 9562 §5.7: a UUID of a moment says the moment, version 7 and variant 2, and the other 74 bits are free")
+    func timedUUID() {
+        var random = Randomness(seed: 1)
+        var (highOr, highAnd, lowOr, lowAnd) = (UInt64.min, UInt64.max, UInt64.min, UInt64.max)
+        for _ in 0..<1_000 {
+            // The example of the RFC's appendix: 0x017F22E279B0.
+            let (high, low) = random.nextUUID(at: WallTime(milliseconds: 1_645_557_742_000))
+            highOr |= high
+            highAnd &= high
+            lowOr |= low
+            lowAnd &= low
+        }
+        #expect(highOr == 0x017f_22e2_79b0_7fff && highAnd == 0x017f_22e2_79b0_7000)
+        #expect(lowOr == 0xbfff_ffff_ffff_ffff && lowAnd == 0x8000_0000_0000_0000)
+    }
+
+    @Test("names of later milliseconds are greater, and a time before 1970 or after the year 10889 is the nearest that can be said")
+    func timedOrder() {
+        var random = Randomness(seed: 2)
+        var last: UInt64 = 0
+        for milliseconds in stride(from: Int64(1_700_000_000_000), to: 1_700_000_001_000, by: 1) {
+            let name = random.nextUUID(at: WallTime(milliseconds: milliseconds)).high
+            #expect(name > last)
+            last = name
+        }
+        #expect(random.nextUUID(at: WallTime(milliseconds: .min)).high >> 12 == 7)
+        #expect(random.nextUUID(at: WallTime(milliseconds: .max)).high >> 12 == 0xffff_ffff_ffff_7)
+    }
+
     @Test("jitter lies within its span and reaches both halves of it")
     func jitter() {
         var random = Randomness(seed: 5)

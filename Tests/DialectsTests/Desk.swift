@@ -72,7 +72,7 @@ final class Desk {
     }
 
     func submit(_ body: String = #"{"data":{}}"#) throws -> TaskRecord {
-        try broker.submit(try readOrder(body).submission, for: nil, at: now)
+        try broker.submit(try readOrder(body).submission, for: .nobody, at: now)
     }
 
     /// The clock goes on by so many milliseconds.

@@ -128,6 +128,50 @@ struct DispatchAPIAnswersTests {
         #expect(try task(desk, again) == #"{"taskId":"\#(again.id)","status":"queued","enqueuedAt":1700000000000,"position":1}"#)
     }
 
+    // MARK: A task that an outside program reports
+
+    @Test("it has no worker and stands in no line: what it has is told, to its end")
+    func reported() throws {
+        let desk = Desk()
+        let id = SharedBytes("nightly").task
+        let reported = try desk.broker.register(TaskRegistration(id: id, user: SharedBytes("42")), at: desk.now)
+        #expect(try task(desk, reported) == #"{"taskId":"nightly","status":"queued","enqueuedAt":1700000000000}"#)
+        desk.pass(5)
+        _ = try desk.broker.report(.started, of: id, at: desk.now)
+        let start = #"{"taskId":"nightly","status":"executing","startedAt":1700000000005"#
+        #expect(try task(desk, reported) == start + "}")
+        let report = TaskEvent.Progress(reported: 30, message: SharedBytes("so far"), step: SharedBytes("load"))
+        _ = try desk.broker.report(.progress(report), of: id, at: desk.now)
+        #expect(try task(desk, reported) == start + #","progress":30,"step":"load","message":"so far"}"#)
+        let fault = TaskEvent.Fault(error: .plain(SharedBytes(#"no "disk""#)))
+        _ = try desk.broker.report(.failed(fault), of: id, at: desk.now)
+        #expect(
+            try task(desk, reported) == #"{"taskId":"nightly","status":"failed","error":"no \"disk\"","failedAt":1700000000005}"#)
+    }
+
+    @Test("its result, its failure in JSON, and its cancellation, as of any task")
+    func reportedEnds() throws {
+        let desk = Desk()
+        func ended(_ report: OutsideReport) throws -> String {
+            let id = SharedBytes("t").task
+            let reported = try desk.broker.register(TaskRegistration(id: id, user: SharedBytes("42")), at: desk.now)
+            _ = try desk.broker.report(.started, of: id, at: desk.now)
+            _ = try desk.broker.report(report, of: id, at: desk.now)
+            return try task(desk, reported)
+        }
+        #expect(
+            try ended(.completed(result: SharedBytes("[1.0]")))
+                == #"{"taskId":"t","status":"completed","result":[1.0],"completedAt":1700000000000}"#)
+        #expect(
+            try ended(.completed(result: .empty)) == #"{"taskId":"t","status":"completed","result":null,"completedAt":1700000000000}"#)
+        #expect(
+            try ended(.failed(TaskEvent.Fault(error: .raw(SharedBytes("{}")))))
+                == #"{"taskId":"t","status":"failed","error":{},"failedAt":1700000000000}"#)
+        #expect(
+            try ended(.cancelled(reason: nil))
+                == #"{"taskId":"t","status":"cancelled","error":"Task cancelled","cancelledAt":1700000000000}"#)
+    }
+
     // MARK: POST /api/openai
 
     @Test("a submission that does not wait: taskId and status, nothing else")
@@ -135,8 +179,11 @@ struct DispatchAPIAnswersTests {
         let desk = Desk()
         let running = try desk.submit()
         let waiting = try desk.submit()
-        #expect(try written { DispatchAPI.writeAccepted(running, to: &$0) } == #"{"taskId":"\#(running.id)","status":"executing"}"#)
-        #expect(try written { DispatchAPI.writeAccepted(waiting, to: &$0) } == #"{"taskId":"\#(waiting.id)","status":"queued"}"#)
+        func accepted(_ task: TaskRecord) throws -> String {
+            try written { (writer: inout ByteWriter) in DispatchAPI.writeAccepted(task.id, task.state, to: &writer) }
+        }
+        #expect(try accepted(running) == #"{"taskId":"\#(running.id)","status":"executing"}"#)
+        #expect(try accepted(waiting) == #"{"taskId":"\#(waiting.id)","status":"queued"}"#)
     }
 
     @Test("200 with the result")

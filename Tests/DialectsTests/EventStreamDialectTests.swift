@@ -114,6 +114,14 @@ struct EventStreamDialectTests {
         #expect(read == [Message(id: "7", event: "current_status", data: message)])
     }
 
+    @Test("logs that were left out count as seen")
+    func gap() throws {
+        let read = messages(
+            streamed { EventStreamDialect.writeGap(of: TaskSample.id, from: 5, through: 9, at: TaskSample.time(0), to: &$0) })
+        let message = try written { TaskDialect.writeGap(of: TaskSample.id, from: 5, through: 9, at: TaskSample.time(0), to: &$0) }
+        #expect(read == [Message(id: "9", event: "gap", data: message)])
+    }
+
     @Test("comments and the time to wait")
     func others() {
         #expect(streamed { EventStreamDialect.writeHeartbeat(to: &$0) } == ": heartbeat\n\n")

@@ -92,23 +92,48 @@ struct GPUTaskAPITests {
             TaskSample.snapshot(.completed, progress: 100), user: SharedBytes("user-123"), project: SharedBytes("p\"1"),
             group: SharedBytes("default"), model: SharedBytes("m"), type: SharedBytes("training"), metadata: SharedBytes(#"{"k": 1.0 }"#),
             worker: WorkerID(number: 3, suffix: 0x1234_abcd), attempts: 2, timeout: .seconds(60), enqueuedAt: TaskSample.time(-3_500),
-            endedAt: TaskSample.time(-5),
+            endedAt: TaskSample.time(-5), updatedAt: TaskSample.time(-4),
             report: TaskEvent.Progress(
                 reported: 90, message: SharedBytes("almost"), step: SharedBytes("save"), stepInfo: SharedBytes(#"{"f": 1}"#),
                 currentStep: SharedBytes("4"), totalSteps: 5, completedSteps: 4),
             ending: .completed(
                 TaskEvent.Completion(
-                    result: SharedBytes(result), executionTime: .milliseconds(900_500), cost: SharedBytes(#"{"total_cost": 2.450}"#))))
+                    result: SharedBytes(result), executionTime: .milliseconds(900_500),
+                    cost: .raw(SharedBytes(#"{"total_cost": 2.450}"#)))))
         #expect(
             try task(details)
                 == #"{"task_id":"task-uuid","status":"completed","message":"almost","progress":100,"#
                 + #""created_at":"2024-01-01T09:00:00.000Z","started_at":"2024-01-01T09:05:00.000Z","provider":"runpod","#
                 + #""priority":"normal","enqueued_at":"2024-01-01T09:01:40.000Z","completed_at":"2024-01-01T09:59:55.000Z","#
+                + #""updated_at":"2024-01-01T09:59:56.000Z","#
                 + #""user_id":"user-123","project_id":"p\"1","group":"default","model":"m","type":"training","#
                 + #""worker_id":"W3-1234abcd","attempts":2,"timeout":60000,"metadata":{"k": 1.0 },"step":"save","current_step":"4","#
                 + #""total_steps":5,"completed_steps":4,"step_info":{"step":"save","current_step":"4","total_steps":5,"#
                 + #""completed_steps":4,"worker_progress":90,"f": 1},"execution_time":900.5,"cost_info":{"total_cost": 2.450},"#
                 + #""result_data":\#(result),"timestamp":"2024-01-01T10:00:00.000Z","seq":7}"#)
+    }
+
+    @Test("a task that an outside program reports: whose and what it is, and no group, no worker, no timeout")
+    func reportedTask() throws {
+        let details = TaskDetails(
+            TaskSnapshot(id: TaskSample.id, state: .executing, progress: 45, sequence: 7, createdAt: TaskSample.time(-3_600)),
+            user: SharedBytes("42"), project: SharedBytes("project-001"), type: SharedBytes("interview"),
+            metadata: SharedBytes(#"{"interview_id": 123.0}"#), updatedAt: TaskSample.time(-1))
+        #expect(
+            try task(details)
+                == #"{"task_id":"task-uuid","status":"running","message":"Current task status: running","progress":45,"#
+                + #""created_at":"2024-01-01T09:00:00.000Z","started_at":null,"provider":null,"priority":"normal","#
+                + #""updated_at":"2024-01-01T09:59:59.000Z","user_id":"42","project_id":"project-001","type":"interview","attempts":0,"#
+                + #""metadata":{"interview_id": 123.0},"timestamp":"2024-01-01T10:00:00.000Z","seq":7}"#)
+    }
+
+    @Test("a task whose worker told what its hour costs: the sum, and its currency")
+    func meteredTask() throws {
+        let cost = Cost.metered(Rate(perHour: 9.8, currency: SharedBytes("USD")), .seconds(900))
+        let completion = TaskEvent.Completion(result: SharedBytes("1"), executionTime: .seconds(900), cost: cost)
+        #expect(
+            try task(TaskDetails(TaskSample.snapshot(.completed), ending: .completed(completion)))
+                .contains(#""execution_time":900,"cost_info":{"total_cost":2.45,"currency":"USD"},"result_data":1,"#))
     }
 
     @Test("a result is named, not copied; one that is nothing is null")

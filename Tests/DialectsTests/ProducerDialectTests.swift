@@ -115,7 +115,7 @@ struct ProducerDialectTests {
             (#"{"event":"started","task_id":5}"#, "Invalid request: task_id must be a text"),
             (#"{"event":"started","task_id":""}"#, "Invalid request: task_id must be 1 to 200 bytes of printable text"),
             (#"{"event":"register","task_id":"t"}"#, "Invalid request: user_id required"),
-            (#"{"event":"register","task_id":"t","user_id":""}"#, "Invalid request: user_id must be 1 to 200 bytes long"),
+            (#"{"event":"register","task_id":"t","user_id":""}"#, "Invalid request: user_id must be 1 to 200 bytes of printable text"),
             (#"{"event":"register","task_id":"t","user_id":1.5}"#, "Invalid request: user_id must be a text or a whole number"),
             (#"{"event":"register","task_id":"t","user_id":true}"#, "Invalid request: user_id must be a text or a whole number"),
             (
@@ -179,7 +179,7 @@ struct ProducerDialectTests {
                 sentence(#""event":"register","user_id":1,"\#(member)":"\#(long)""#)
                     == "Invalid request: \(member) must be at most 200 bytes long")
         }
-        let logs = String(repeating: "x", count: ProducerDialect.logBytesMax)
+        let logs = String(repeating: "x", count: Limits().logBytesMax)
         #expect(sentence(#""event":"log","logs":"\#(logs)""#) == nil)
         #expect(sentence(#""event":"log","logs":"\#(logs)x""#) == "Invalid request: logs must be at most 65536 bytes long")
     }

@@ -34,8 +34,8 @@ struct ProducerVerdictTests {
         #expect(
             try written { ProducerDialect.write(verdicts, to: &$0) }
                 == #"{"success":true,"data":{"verdicts":[{"ok":true,"task_id":"interview_123","seq":7},"#
-                + #"{"ok":false,"error":"Task not found"},"#
-                + #"{"ok":false,"error":"Unknown message type: x\""},{"ok":true,"task_id":"b","seq":1}]}}"#)
+                + #"{"ok":false,"error":"Task not found","status":404},"#
+                + #"{"ok":false,"error":"Unknown message type: x\"","status":400},{"ok":true,"task_id":"b","seq":1}]}}"#)
         #expect(try written { ProducerDialect.write([ProducerVerdict](), to: &$0) } == #"{"success":true,"data":{"verdicts":[]}}"#)
     }
 

@@ -90,6 +90,13 @@ struct TaskDialectClientTests {
                 == #"{"type":"status_response","task_id":"task-uuid","status":"\#(word)","timestamp":"2024-01-01T10:00:01.000Z","seq":7}"#)
     }
 
+    @Test("logs that were left out")
+    func gap() throws {
+        #expect(
+            try written { TaskDialect.writeGap(of: TaskSample.id, from: 5, through: 9, at: TaskSample.time(30), to: &$0) }
+                == #"{"type":"gap","task_id":"task-uuid","first_seq":5,"last_seq":9,"timestamp":"2024-01-01T10:00:30.000Z"}"#)
+    }
+
     @Test("heartbeat")
     func heartbeat() throws {
         #expect(

@@ -154,7 +154,7 @@ struct TaskDialectTests {
         let cost = "{\n    \"total_cost\": 2.450,\n    \"currency\": \"USD\"\n  }"
         let result = #"{ "exit_code": 0, "external_job_id": "runpod-job-456", "provider": "runpod", "n": 1E-999 }"#
         let event = TaskEvent.completed(
-            TaskEvent.Completion(result: SharedBytes(result), executionTime: .milliseconds(900_500), cost: SharedBytes(cost)))
+            TaskEvent.Completion(result: SharedBytes(result), executionTime: .milliseconds(900_500), cost: .raw(SharedBytes(cost))))
         #expect(
             try written(TaskSample.publication(event, .completed, progress: 100))
                 == #"{"type":"task_completed","task_id":"task-uuid","success":true,"timestamp":"2024-01-01T10:00:00.000Z","seq":7,"#
@@ -186,7 +186,7 @@ struct TaskDialectTests {
             error: .raw(SharedBytes(#""GPU memory allocation failed""#)), code: SharedBytes("CUDA_OUT_OF_MEMORY"),
             type: SharedBytes("RuntimeError"), details: SharedBytes(details), step: SharedBytes("load"),
             executionTime: .milliseconds(1_500),
-            cost: SharedBytes(#"{"total_cost":0.1}"#))
+            cost: .raw(SharedBytes(#"{"total_cost":0.1}"#)))
         let publication = TaskSample.publication(.failed(fault), .failed, progress: 60)
         #expect(TaskDialect.messageCount(of: publication) == 2)
         #expect(

@@ -12,8 +12,9 @@ struct WorkerDialectTests {
     /// A message as a line, for comparing.
     private func said(_ text: String, _ limits: Limits = Limits()) throws -> String {
         switch try readMessage(text, limits) {
-        case .ready(let concurrency, let models):
+        case .ready(let concurrency, let models, let rate):
             "ready \(concurrency.map(String.init) ?? "-") \(models.map { $0.map(\.description).joined(separator: "|") } ?? "-")"
+                + (rate.map { " \($0.perHour) \($0.currency)" } ?? "")
         case .complete(let id, let completion): "complete \(id) \(completion.result)"
         case .failed(let id, let fault): "failed \(id) \(fault.error.bytes)"
         case .progress(let id, let report):
@@ -33,9 +34,15 @@ struct WorkerDialectTests {
         "every type of message, with what it needs and with what it may have beside",
         arguments: [
             (#"{"type":"ready"}"#, "ready - -"),
-            (#"{"type":"ready","concurrency":4,"models":["m1","m\u0032"],"cost_per_hour":1.5,"currency":"USD"}"#, "ready 4 m1|m2"),
+            (#"{"type":"ready","concurrency":4,"models":["m1","m\u0032"],"cost_per_hour":1.5,"currency":"EUR"}"#, "ready 4 m1|m2 1.5 EUR"),
             (#"{"type":"ready","concurrency":null,"models":null}"#, "ready - -"),
             (#"{"type":"ready","models":[]}"#, "ready - "),
+            (#"{"type":"ready","cost_per_hour":0.25}"#, "ready - - 0.25 USD"),
+            (#"{"type":"ready","cost_per_hour":2,"currency":null}"#, "ready - - 2.0 USD"),
+            (#"{"type":"ready","cost_per_hour":-0,"currency":""}"#, "ready - - 0.0 USD"),
+            (#"{"type":"ready","cost_per_hour":1e9,"currency":"\u20ac"}"#, "ready - - 1000000000.0 €"),
+            (#"{"type":"ready","cost_per_hour":null,"currency":"EUR"}"#, "ready - -"),
+            (#"{"type":"ready","currency":"EUR"}"#, "ready - -"),
             (#"{"type":"task_complete","taskId":"t","result":{"a": 1.0},"duration":2000}"#, #"complete t {"a": 1.0}"#),
             (#"{"result":[1e2],"duration":null,"taskId":"t","type":"task_complete"}"#, "complete t [1e2]"),
             (#"{"type":"task_complete","taskId":"t"}"#, "complete t null"),
@@ -99,6 +106,11 @@ struct WorkerDialectTests {
             (#"{"type":"ready","concurrency":-1e400}"#, "Invalid request: concurrency must be a whole number from 1 to 1024"),
             (#"{"type":"ready","models":"m"}"#, "Invalid request: models must be an array of texts"),
             (#"{"type":"ready","models":["m",5]}"#, "Invalid request: models must be an array of texts"),
+            (#"{"type":"ready","cost_per_hour":"2"}"#, "Invalid request: cost_per_hour must be a number"),
+            (#"{"type":"ready","cost_per_hour":-0.01}"#, "Invalid request: cost_per_hour must be a number from 0 to 1000000000"),
+            (#"{"type":"ready","cost_per_hour":1000000000.1}"#, "Invalid request: cost_per_hour must be a number from 0 to 1000000000"),
+            (#"{"type":"ready","cost_per_hour":1e999}"#, "Invalid request: cost_per_hour must be a number from 0 to 1000000000"),
+            (#"{"type":"ready","cost_per_hour":1,"currency":5}"#, "Invalid request: currency must be a text"),
             (#"{"type":"ready","models":[null]}"#, "Invalid request: models must be an array of texts"),
         ])
     func refused(_ text: String, _ sentence: String) {
@@ -163,9 +175,31 @@ struct WorkerDialectTests {
         #expect(
             problem { try readMessage(#"{"type":"ready","models":["abcd"]}"#, limits) }
                 == "Invalid request: models must be at most 3 bytes long")
+        #expect(try said(#"{"type":"ready","cost_per_hour":1,"currency":"USD"}"#, limits) == "ready - - 1.0 USD")
+        #expect(
+            problem { try readMessage(#"{"type":"ready","cost_per_hour":1,"currency":"EURO"}"#, limits) }
+                == "Invalid request: currency must be at most 3 bytes long")
         #expect(
             problem { try readMessage(#"{"type":"ready","concurrency":9}"#, limits) }
                 == "Invalid request: concurrency must be a whole number from 1 to 8")
+    }
+
+    @Test(
+        "what a task cost is as the worker wrote it, whatever it is; nothing where it said nothing",
+        arguments: [
+            (#","cost_info":{ "total_cost" : 1.50 }"#, #"{ "total_cost" : 1.50 }"#), (#","cost_info":5"#, "5"),
+            (#","cost_info":null"#, nil), ("", nil),
+        ] as [(String, String?)])
+    func cost(_ member: String, _ expected: String?) throws {
+        for type in ["task_complete", "task_error"] {
+            let cost: Cost? =
+                switch try readMessage(#"{"type":"\#(type)","taskId":"t"\#(member)}"#) {
+                case .complete(_, let completion): completion.cost
+                case .failed(_, let fault): fault.cost
+                case .ready, .progress, .logs, .chunk, .status, .drain, .ping: nil
+                }
+            #expect(cost == expected.map { .raw(SharedBytes($0)) })
+        }
     }
 
     @Test("a model that is named twice is declared once")

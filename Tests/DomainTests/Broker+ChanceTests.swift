@@ -216,7 +216,7 @@ private final class Witness {
     private func hear() {
         for effect in rig.taken() {
             switch effect {
-            case .publish: break
+            case .publish, .record, .archive, .accept: break
             case .assign(let task, let worker):
                 #expect(!task.state.isTerminal, "an ended task is sent")
                 #expect(task.worker === worker && task.payload.count == entries[task.id]?.bytes)

@@ -294,9 +294,12 @@ struct BrokerTests {
         #expect(rig.broker.task(second.id) == nil && rig.broker.endedCount == 0 && rig.broker.endedBytes == 0)
     }
 
+    /// What a task with a result of ten bytes keeps.
+    private static let keptBytes = TaskRecord.ownBytes + TaskEvent.Completion.ownBytes + 10
+
     @Test("ended tasks have a share of memory: beyond it the oldest is forgotten first")
     func resultMemory() throws {
-        let rig = Rig { $0.endedBytesMax = 3 * (TaskRecord.ownBytes + 10) }
+        let rig = Rig { $0.endedBytesMax = 3 * BrokerTests.keptBytes }
         let worker = rig.ready()
         let tasks = try (0..<4).map { _ in
             let task = try rig.submit()
@@ -304,7 +307,7 @@ struct BrokerTests {
             return task
         }
         #expect(tasks.map { rig.broker.task($0.id) != nil } == [false, true, true, true])
-        #expect(rig.broker.endedBytes == 3 * (TaskRecord.ownBytes + 10))
+        #expect(rig.broker.endedBytes == 3 * BrokerTests.keptBytes)
         // One too large for the whole share still reaches who waits for it.
         let large = try rig.submit(request: 9)
         _ = rig.heard()

@@ -29,7 +29,14 @@ struct ChainTests {
             }
             #expect(chain.count == expected.count && chain.isEmpty == expected.isEmpty)
             #expect(chain.first == expected.first?.slot ?? Chain<Int>.none)
+            #expect(chain.last == expected.last?.slot ?? Chain<Int>.none)
             if let any = expected.randomElement(using: &random) { #expect(chain[any.slot] == any.value) }
+        }
+        for (before, after) in zip(expected, expected.dropFirst()) {
+            #expect(chain.slot(after: before.slot) == after.slot && chain.slot(before: after.slot) == before.slot)
+        }
+        if let first = expected.first, let last = expected.last {
+            #expect(chain.slot(before: first.slot) == Chain<Int>.none && chain.slot(after: last.slot) == Chain<Int>.none)
         }
         var order: [Int] = []
         while let value = chain.remove(chain.first) { order.append(value) }

@@ -1,6 +1,7 @@
 // IdentifiersTests: which bytes name a task, which names are the same, and how names are written.
 import Base
 import Testing
+import TestSupport
 
 @testable import Domain
 
@@ -92,5 +93,37 @@ struct IdentifiersTests {
         ] as [(UInt32, UInt32, String)])
     func workerNames(_ number: UInt32, _ suffix: UInt32, _ text: String) {
         #expect(WorkerID(number: number, suffix: suffix).description == text)
+        #expect(WorkerID(SharedBytes(text).span) == WorkerID(number: number, suffix: suffix))
+        #expect(WorkerID(number: number, suffix: suffix).text == SharedBytes(text))
+    }
+
+    @Test(
+        "what is written in another form is no worker's name",
+        arguments: [
+            "", "W", "W1", "W1-", "W-12345678", "W1-1234567", "W1-123456789", "W1-1234ABCD", "W1-1234abcg", "w1-12345678", "W01-12345678",
+            "W4294967296-00000000", "W99999999999-00000000", "W1 12345678", "W+1-12345678", "X1-12345678", "W1-12345678 ", " W1-12345678",
+            "W18446744073709551617-00000000",
+        ])
+    func workerForms(_ text: String) {
+        #expect(WorkerID(SharedBytes(text).span) == nil)
+    }
+
+    @Test("a worker with the number 0 has a name as well")
+    func workerZero() {
+        #expect(WorkerID(SharedBytes("W0-00000001").span) == WorkerID(number: 0, suffix: 1))
+    }
+
+    @Test("names stand in the order of their bytes, chosen ones and UUIDs together")
+    func order() {
+        var random = Seeded(seed: 4)
+        var names: [TaskID] = ["a", "b", "ab", "0", "f", "é", "00000000-0000-0000-0000-00000000000"].compactMap { id($0) }
+        for _ in 0..<40 {
+            // Few bits, so that the first halves are often equal.
+            let high = UInt64.random(in: 0...2, using: &random) << 62
+            names.append(TaskID(high: high, low: UInt64.random(in: 0...UInt64.max, using: &random)))
+        }
+        for left in names {
+            for right in names { #expect((left < right) == Array(left.description.utf8).lexicographicallyPrecedes(right.description.utf8)) }
+        }
     }
 }

@@ -53,13 +53,16 @@ struct PrincipalTests {
         #expect(one.mayActFor(nil))
     }
 
-    @Test("whoever speaks on an open surface may do what it offers, is no admin, and never expires")
-    func anonymous() {
-        let one = Principal.anonymous
+    @Test("whoever speaks on an open surface may do what it offers, is no admin, and never expires", arguments: [false, true])
+    func anonymous(_ isTrusted: Bool) {
+        let one = isTrusted ? Principal.trusted : Principal.anonymous
         #expect(one.isAnonymous)
         #expect(one.user == nil)
-        #expect(one.maySee(taskOwner: SharedBytes("43"), taskID: Self.other))
-        #expect(one.mayActFor(SharedBytes("43")))
+        // With what belongs to somebody only where the operator asks nobody who he is.
+        #expect(one.maySee(taskOwner: SharedBytes("43"), taskID: Self.other) == isTrusted)
+        #expect(one.mayActFor(SharedBytes("43")) == isTrusted)
+        #expect(one.maySee(taskOwner: nil, taskID: Self.other))
+        #expect(one.mayActFor(nil))
         #expect(one.mayPublish)
         #expect(one.mayWork)
         #expect(!one.isAdmin)

@@ -35,6 +35,22 @@ struct ResumeTableTests {
         #expect(table.count == 0 && table.bytes == 0 && table.shed == 0)
     }
 
+    @Test("a session that is shown stays, and remembers what came out of it")
+    func shown() {
+        var table = ResumeTable(waitMax: .seconds(300), sessionsMax: 10, bytesMax: 1 << 20)
+        let (session, heir) = (Self.session("u"), Self.session("u", 2))
+        table.park(session, [], at: Self.at(0))
+        #expect(table.session(session.id, for: SharedBytes("v"), at: Self.at(1)) == nil)
+        #expect(table.session(session.id, for: SharedBytes("u"), at: Self.at(1))?.heir == nil)
+        table.succeed(session.id, by: heir.id)
+        table.succeed(heir.id, by: session.id)
+        #expect(table.session(session.id, for: SharedBytes("u"), at: Self.at(1))?.heir == heir.id)
+        table.park(heir, [], after: session.id, at: Self.at(100))
+        #expect(table.session(heir.id, for: SharedBytes("u"), at: Self.at(299))?.predecessor == session.id && table.count == 2)
+        #expect(table.session(session.id, for: SharedBytes("u"), at: Self.at(300)) == nil)
+        #expect(table.session(heir.id, for: SharedBytes("u"), at: Self.at(300))?.predecessor == session.id && table.count == 1)
+    }
+
     @Test("a session that is parked again replaces itself")
     func again() {
         var table = ResumeTable(waitMax: .seconds(300), sessionsMax: 10, bytesMax: 1 << 20)
@@ -55,7 +71,8 @@ struct ResumeTableTests {
         var known: [Session] = []
         var shed = 0
         var now: Int64 = 0
-        func bytes() -> Int { expected.reduce(0) { $0 + 256 + $1.session.user.count + $1.positions.count * 48 } }
+        let positionBytes = MemoryLayout<StreamPosition>.stride
+        func bytes() -> Int { expected.reduce(0) { $0 + 256 + $1.session.user.count + $1.positions.count * positionBytes } }
         for step in 0..<600 {
             now += Int64.random(in: 0...2, using: &random)
             expected.removeAll { $0.expiry <= Self.at(now) }

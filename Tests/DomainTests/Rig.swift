@@ -23,23 +23,64 @@ final class Rig {
         return worker
     }
 
-    func connect(_ group: String = "default", isExplicit: Bool = false) -> Worker {
+    func connect(_ group: String = "default", isExplicit: Bool = false, resuming: WorkerID? = nil) -> Worker {
         let slot = UInt32(broker.workerCount)
         return broker.workerConnected(
-            group: SharedBytes(group), connection: ConnectionID(slot: slot, generation: 1), isExplicit: isExplicit, at: now)
+            group: SharedBytes(group), connection: ConnectionID(slot: slot, generation: 1), isExplicit: isExplicit, resuming: resuming,
+            at: now)
     }
 
     @discardableResult
     func submit(
         _ payload: String = "{}", group: String? = nil, model: String? = nil, priority: Priority = .normal, timeout: TimeSpan? = nil,
-        retries: Int = 0, key: String? = nil, request: UInt32? = nil
+        retries: Int = 0, key: String? = nil, user: String? = nil, request: UInt32? = nil, accepted: UInt32? = nil
     ) throws(SubmissionRefusal) -> TaskRecord {
-        let submission = Submission(
+        var submission = Submission(
             payload: SharedBytes(payload), group: group.map { SharedBytes($0) }, model: model.map { SharedBytes($0) }, priority: priority,
             timeout: timeout, retries: retries, idempotencyKey: key.map { SharedBytes($0) })
-        let task = try broker.submit(submission, for: request.map(Rig.exchange), at: now)
-        if names[task.id] == nil { names[task.id] = "t\(names.count + 1)" }
+        submission.user = user.map { SharedBytes($0) }
+        let requester: Requester =
+            if let request { .ended(Rig.exchange(request)) } else if let accepted { .accepted(Rig.exchange(accepted)) } else { .nobody }
+        let task = try broker.submit(submission, for: requester, at: now)
+        note(task.id)
         return task
+    }
+
+    private func note(_ id: TaskID) { if names[id] == nil { names[id] = "t\(names.count + 1)" } }
+
+    /// A task that an outside program runs; it has the name that it chose.
+    @discardableResult
+    func register(_ name: String, user: String = "u", metadata: String? = nil) throws(RegistrationRefusal) -> TaskRecord {
+        let registration = TaskRegistration(
+            id: Rig.id(name), user: SharedBytes(user), metadata: metadata.map { SharedBytes($0) })
+        let task = try broker.register(registration, at: now)
+        names[task.id] = name
+        return task
+    }
+
+    /// The name that an outside program chose.
+    static func id(_ name: String) -> TaskID { TaskID(SharedBytes(name).span) ?? TaskID(high: 0, low: 0) }
+
+    /// What an outside program's word is answered: "taken", or why not.
+    func report(_ task: TaskRecord, _ report: OutsideReport) -> String {
+        do throws(OutsideRefusal) {
+            _ = try broker.report(report, of: task.id, at: now)
+            return "taken"
+        } catch {
+            switch error {
+            case .unknownTask: return "unknown task"
+            case .dispatched: return "dispatched"
+            case .ended(let state): return "already \(state)"
+            }
+        }
+    }
+
+    func remove(_ id: TaskID) -> String {
+        switch broker.remove(id, at: now) {
+        case .removed: "removed"
+        case .active: "active"
+        case .unknownTask: "unknown"
+        }
     }
 
     static let log = TaskEvent.Log(logs: SharedBytes("l"))
@@ -47,6 +88,13 @@ final class Rig {
 
     static func exchange(_ number: UInt32) -> ExchangeID {
         ExchangeID(connection: ConnectionID(slot: number, generation: 1), number: number)
+    }
+
+    /// Begins `pause` after another rig, with that one's names, on a machine whose clock counts from elsewhere.
+    func begin(after other: Rig, pause: TimeSpan) {
+        let wall = WallTime(milliseconds: other.now.wall.milliseconds + pause.milliseconds)
+        now = Moment(instant: Instant(nanoseconds: 1_000_000), wall: wall)
+        names = other.names
     }
 
     func pass(_ span: TimeSpan) {
@@ -86,18 +134,50 @@ final class Rig {
     func published() -> [String] {
         taken().compactMap { effect in
             guard case .publish(let publication) = effect else { return nil }
-            let word =
-                switch publication.event {
-                case .queued: "queued"
-                case .started: "started"
-                case .progress: "progress"
-                case .log: "log"
-                case .chunk: "chunk"
-                case .failed: "failed"
-                case .completed: "completed"
-                case .cancelled: "cancelled"
-                }
-            return "\(name(publication.task)) #\(publication.sequence) \(word) \(Int(publication.progress))"
+            return "\(name(publication.task)) #\(publication.sequence) \(Rig.word(publication.event)) \(Int(publication.progress))"
+        }
+    }
+
+    static func word(_ event: TaskEvent) -> String {
+        switch event {
+        case .queued: "queued"
+        case .started: "started"
+        case .progress: "progress"
+        case .log: "log"
+        case .chunk: "chunk"
+        case .failed: "failed"
+        case .completed: "completed"
+        case .cancelled: "cancelled"
+        }
+    }
+
+    /// Everything in its order since the last call, without the tasks' names: what is written, promised and told.
+    func order() -> [String] {
+        taken().map { effect in
+            switch effect {
+            case .assign: "assign"
+            case .recall: "recall"
+            case .acknowledge: "acknowledge"
+            case .dismiss: "dismiss"
+            case .publish(let publication): "publish \(Rig.word(publication.event))"
+            case .accept: "accept"
+            case .answer: "answer"
+            case .archive(let publication): "archive \(Rig.word(publication.event)) \(publication.sequence)"
+            case .record(let record): "record \(Rig.word(record))"
+            }
+        }
+    }
+
+    private static func word(_ record: Record) -> String {
+        switch record {
+        case .submitted(let image): "submitted \(image.state) \(image.sequence)"
+        case .assigned(let start): "assigned \(start.sequence)"
+        case .requeued(let requeue): "requeued \(requeue.sequence)"
+        case .resumed: "resumed"
+        case .ended(let ending): "ended \(ending.state) \(ending.sequence)"
+        case .removed: "removed"
+        case .progressCleared: "cleared"
+        case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed: "what is not the broker's"
         }
     }
 
@@ -111,11 +191,12 @@ final class Rig {
     /// What is told to one; what everybody hears is `published`.
     private func line(_ effect: Effect) -> String? {
         switch effect {
-        case .publish: nil
+        case .publish, .record, .archive: nil
         case .assign(let task, let worker): "\(name(worker)) gets \(name(task.id))"
         case .recall(let id, let worker): "\(name(worker)) drops \(name(id))"
         case .acknowledge(let id, let worker): "\(name(worker)) is thanked for \(name(id))"
         case .dismiss(let worker): "\(name(worker)) may leave"
+        case .accept(let exchange, let task): "request \(exchange.number): \(name(task.id)) is taken in"
         case .answer(let exchange, let task): "request \(exchange.number): \(name(task.id)) \(Rig.end(of: task))"
         }
     }
@@ -126,7 +207,7 @@ final class Rig {
     static func end(of task: TaskRecord) -> String {
         switch task.outcome {
         case .completed(let result): "completed \(result)"
-        case .failed(.reported(let words)): "failed \(words)"
+        case .failed(.reported(let words)): "failed \(words.bytes)"
         case .failed(.timeout): "timed out"
         case .failed(.workerDisconnected): "lost its worker"
         case .cancelled: "cancelled"

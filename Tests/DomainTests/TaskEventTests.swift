@@ -46,9 +46,11 @@ struct TaskEventTests {
         let progress = TaskEvent.progress(.init(message: text, step: text, stepInfo: text, currentStep: text))
         #expect((4_000..<4_500).contains(progress.byteCount))
         #expect((3_000..<3_300).contains(TaskEvent.log(.init(logs: text, level: text, source: text)).byteCount))
-        let fault = TaskEvent.failed(.init(error: .plain(text), code: text, type: text, details: text, step: text, cost: text))
+        let fault = TaskEvent.failed(.init(error: .plain(text), code: text, type: text, details: text, step: text, cost: .raw(text)))
         #expect((6_000..<6_300).contains(fault.byteCount))
-        #expect((2_000..<2_300).contains(TaskEvent.completed(.init(result: text, cost: text)).byteCount))
+        #expect(
+            (2_000..<2_300).contains(
+                TaskEvent.completed(.init(result: text, cost: .metered(Rate(perHour: 1, currency: text), .zero))).byteCount))
         #expect(TaskEvent.Words.raw(text).bytes == text && TaskEvent.Words.plain(text).bytes == text)
     }
 

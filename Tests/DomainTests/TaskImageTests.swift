@@ -1,4 +1,4 @@
-// Images and records: endings and outcomes are two forms of one thing, and a record knows what it weighs and whether it is waited for.
+// Images and records: a record knows what it weighs and whether it is waited for.
 import Base
 import Testing
 
@@ -7,19 +7,6 @@ import Testing
 struct TaskImageTests {
     private static let id = TaskID(high: 1, low: 2)
     private static let at = WallTime(milliseconds: 5)
-
-    @Test(
-        "an outcome becomes an ending and comes back",
-        arguments: [
-            (.completed(result: SharedBytes("r")), .completed, "r", nil), (.completed(result: .empty), .completed, "", nil),
-            (.failed(.reported(SharedBytes("w"))), .failed, "w", .reported), (.failed(.timeout), .failed, nil, .timeout),
-            (.failed(.workerDisconnected), .failed, nil, .workerDisconnected), (.cancelled, .cancelled, nil, nil),
-        ] as [(Outcome, TaskState, String?, FailureKind?)])
-    func endings(_ outcome: Outcome, _ state: TaskState, _ content: String?, _ failure: FailureKind?) {
-        let ending = TaskEnding(id: TaskImageTests.id, outcome: outcome, endedAt: TaskImageTests.at, sequence: 3)
-        #expect(ending.state == state && ending.content == content.map { SharedBytes($0) } && ending.failure == failure)
-        #expect("\(ending.outcome)" == "\(outcome)")
-    }
 
     private static func image(_ payload: Int) -> TaskImage {
         TaskImage(
@@ -38,8 +25,15 @@ struct TaskImageTests {
             (.happened(EventRow(taskID: id, sequence: 1, kind: 1, at: at, bytes: ten)), 10),
             (.logged(LogRow(taskID: id, sequence: 1, level: .empty, source: .empty, text: ten, createdAt: at)), 10),
             (.progressed(ProgressRow(taskID: id, progress: 1, message: ten, status: ten, createdAt: at, sequence: 1)), 20),
-            (.ended(TaskEnding(id: id, outcome: .completed(result: ten), details: ten, cost: ten, endedAt: at, sequence: 1)), 30),
-            (.removed(id), 0),
+            (.ended(TaskEnding(id: id, event: .completed(.init(result: ten, cost: .raw(ten))), endedAt: at, sequence: 1)), 20),
+            (
+                .ended(
+                    TaskEnding(
+                        id: id, event: .failed(.init(error: .raw(ten), code: ten, type: ten, details: ten, step: ten)), endedAt: at,
+                        sequence: 1)), 50
+            ),
+            (.ended(TaskEnding(id: id, event: .cancelled(reason: ten), endedAt: at, sequence: 1)), 10),
+            (.removed(id), 0), (.resumed(id, sequence: 1), 0),
         ]
         for (record, bytes) in records { #expect(record.heldBytes == Record.ownBytes + bytes, "\(record)") }
     }
@@ -49,7 +43,8 @@ struct TaskImageTests {
         let id = TaskImageTests.id
         let at = TaskImageTests.at
         #expect(Record.submitted(TaskImageTests.image(1)).isPromise && Record.removed(id).isPromise)
-        #expect(Record.ended(TaskEnding(id: id, outcome: .cancelled, endedAt: at, sequence: 1)).isPromise)
+        #expect(Record.ended(TaskEnding(id: id, event: .cancelled(reason: nil), endedAt: at, sequence: 1)).isPromise)
+        #expect(Record.resumed(id, sequence: 1).isPromise)
         #expect(!Record.progressed(ProgressRow(taskID: id, progress: 1, status: .empty, createdAt: at, sequence: 1)).isPromise)
         #expect(!Record.sessionTouched(SessionTouch(clientID: .empty, at: at, messageCount: 0)).isPromise)
     }

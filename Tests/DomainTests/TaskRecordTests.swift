@@ -119,7 +119,8 @@ struct TaskRecordTests {
         try rig.complete(tasks[0], by: worker, "12345678")
         try rig.fail(tasks[1], by: worker, "\"x\"")
         _ = rig.cancel(tasks[2])
-        #expect(tasks.map { $0.retainedBytes - TaskRecord.ownBytes } == [18 + 2 * TaskEvent.blockBytes, 3, 0])
-        #expect(rig.broker.endedBytes == 3 * TaskRecord.ownBytes + 21 + 2 * TaskEvent.blockBytes)
+        let wanted = [18 + 2 * TaskEvent.blockBytes + TaskEvent.Completion.ownBytes, 3 + TaskEvent.Fault.ownBytes, 0]
+        #expect(tasks.map { $0.retainedBytes - TaskRecord.ownBytes } == wanted)
+        #expect(rig.broker.endedBytes == 3 * TaskRecord.ownBytes + wanted.reduce(0, +))
     }
 }

@@ -222,15 +222,15 @@ def test_retry_is_invisible_to_the_one_who_waits(server, group):
 
 # MARK: cancelling
 
-@pytest.mark.parametrize("path", ["/api/task/{}/cancel", "/api/gpu/tasks/{}/cancel"])
-def test_cancel_of_a_running_task(server, group, path):
+@pytest.mark.parametrize("path, name", [("/api/task/{}/cancel", "taskId"), ("/api/gpu/tasks/{}/cancel", "task_id")])
+def test_cancel_of_a_running_task(server, group, path, name):
     with Worker(server, group, ready=True) as worker:
         pending = server.submit(group)
         task_id = worker.take()["taskId"]
         after = server.queue(group)
         answer = server.request("POST", path.format(task_id))
         assert answer.status == 200
-        assert answer.json["taskId"] == task_id and answer.json["status"] == "cancelled"
+        assert answer.json == {name: task_id, "status": "cancelled"}
         assert worker.receive() == {"type": "cancel", "taskId": task_id}
         waited = pending.answer()
         assert (waited.status, waited.json) == (409, {"error": "Task cancelled"})

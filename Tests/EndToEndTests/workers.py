@@ -21,6 +21,8 @@ class Worker:
     """A connected worker. It is ready when `ready` is given: True, or the members of the message."""
 
     def __init__(self, server, group, ready=None, explicit=False, expect_connected=True):
+        # What came while something else was waited for.
+        self.kept = []
         query = {"group": group} if group is not None else {}
         if explicit:
             query["ready"] = "explicit"
@@ -52,7 +54,7 @@ class Worker:
 
     def receive(self, kind=None):
         """The next message; it must be of that type."""
-        message = json.loads(self.receive_text())
+        message = self.kept.pop(0) if self.kept else json.loads(self.receive_text())
         assert kind is None or message["type"] == kind, message
         return message
 
@@ -82,7 +84,13 @@ class Worker:
         self.send("task_error", taskId=task_id, error=error, duration=1000)
 
     def acknowledged(self, task_id):
-        assert self.receive("task_ack")["taskId"] == task_id
+        """Waits until the result is kept. The next task needs no disk, and may come before that."""
+        acknowledgement = {"type": "task_ack", "taskId": task_id}
+        before = []
+        while (message := self.receive()) != acknowledgement:
+            assert message["type"] == "task", message
+            before.append(message)
+        self.kept = before + self.kept
 
     def finish(self, task_id, result=None):
         """Completes a task and hears that the result is kept."""

@@ -342,8 +342,13 @@ struct AuthenticationTests {
             b < 404 {"error":"Task not found or expired"}
             b > POST /api/task/$nobodys/cancel \(other)
             b < 200 {"taskId":"$nobodys","status":"cancelled"}
+            # Who says nothing of himself may do nothing with what is somebody's, not even know of it.
             b > POST /api/task/$mine/cancel
-            b < 200 {"taskId":"$mine","status":"cancelled"}
+            b < 404 {"error":"Task not found or expired"}
+            b > GET /api/task/$mine
+            b < 404 {"error":"Task not found or expired"}
+            a > POST /api/task/$mine/cancel \(mine)
+            a < 200 {"taskId":"$mine","status":"cancelled"}
             """)
     }
 

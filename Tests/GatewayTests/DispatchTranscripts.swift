@@ -50,8 +50,8 @@ struct DispatchTranscripts {
             "render","message":"half"}
             * wait 2s
             w > {"type":"task_complete","taskId":"$task","result":[1,2.50,"x"],"duration":1}
-            w < {"type":"task_ack","taskId":"$task"}
             w < {"type":"task","taskId":"$second","payload":{"model":"default","data":{"task":"second"}}}
+            w < {"type":"task_ack","taskId":"$task"}
             a > GET /api/task/$task
             a < 200 {"taskId":"$task","status":"completed","result":[1,2.50,"x"],"completedAt":1700000003000}
             w > {"type":"task_complete","taskId":"$second"}

@@ -2,6 +2,7 @@
 // Drains the outbox in the order of the reactor's phases, and keeps the reactor's promises: nothing is told of a connection that was
 // told closed, nothing is delivered while reading is paused or after the end was asked for.
 import Base
+import Domain
 import Glibc
 import TestSupport
 
@@ -52,6 +53,7 @@ final class FakeNetwork {
     var wallStep: Int64 = 0
     var pool = Pool.eager
     private(set) var held: [Job] = []
+    var disk = FakeDisk()
     private(set) var links: [Link] = []
     private var generations: [UInt32] = []
     private var freeSlots: [Int] = []
@@ -98,6 +100,9 @@ final class FakeNetwork {
         pump()
     }
 
+    /// As `send`, in the same turn as what is sent next.
+    func post(_ bytes: [UInt8], on link: Link) { link.sent.append(bytes) }
+
     /// The peer goes away.
     func leave(_ link: Link, _ cause: CloseCause = .peerEnded) {
         guard link.state == .open else { return }
@@ -141,14 +146,41 @@ final class FakeNetwork {
         server.turnEnded(TurnReport(duration: .microseconds(10), bytesIn: 0, bytesOut: 0, refused: 0), at: now)
         var jobs: [Job] = []
         server.takeJobs(into: &jobs)
-        let ended = flush()
+        var ended = flush()
+        let hasRoom = outbox.hasRoomy
+        if hasRoom {
+            server.roomCame(at: now)
+            ended += flush()
+        }
         for link in ended { server.closed(link.id, .requested, at: now) }
         links.removeAll { $0.state != .open && $0.output.isEmpty }
         switch pool {
         case .eager: for job in jobs { server.finished(job.perform(limits: limits), at: now) }
         case .holding: held += jobs
         }
-        return !jobs.isEmpty || !ended.isEmpty || outbox.hasDirty
+        var records: [RecordEntry] = []
+        var inquiries: [Inquiry] = []
+        server.takeRecords(into: &records)
+        server.takeInquiries(into: &inquiries)
+        let news = disk.take(records, inquiries)
+        tell(news)
+        return !jobs.isEmpty || !ended.isEmpty || !news.isEmpty || hasRoom || outbox.hasDirty
+    }
+
+    private func tell(_ news: [FakeDisk.News]) {
+        for piece in news {
+            switch piece {
+            case .committed(let number): server.committed(upTo: number, at: now)
+            case .failed(let records): server.recordsFailed(records, reason: "the disk is full", at: now)
+            case .found(let finding): server.found(finding, at: now)
+            }
+        }
+    }
+
+    /// The disk writes what waits, or says that it cannot.
+    func settleDisk(failing: Bool = false) {
+        tell(failing ? disk.fail() : disk.commit())
+        pump()
     }
 
     private func flush() -> [Link] {

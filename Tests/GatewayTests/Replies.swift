@@ -52,6 +52,8 @@ enum Wire {
             guard reply.field("Date")?.utf8.count == 29 else { throw MalformedReply("no date") }
             if code == 204 {
                 guard reply.field("Content-Length") == nil else { throw MalformedReply("204 with a length") }
+            } else if reply.field("Content-Type") == "text/event-stream" {
+                guard reply.field("Content-Length") == nil else { throw MalformedReply("a stream with a length") }
             } else {
                 guard let field = reply.field("Content-Length"), let count = Int(field) else { throw MalformedReply("no length") }
                 length = isHead ? 0 : count
@@ -68,6 +70,27 @@ enum Wire {
         for index in 0...(bytes.count - 4)
         where bytes[index] == 13 && bytes[index + 1] == 10 && bytes[index + 2] == 13 && bytes[index + 3] == 10 { return index }
         return nil
+    }
+
+    // MARK: Streams
+
+    /// Takes the first chunk off `bytes`; nil where it is not all there, and empty for the last one.
+    static func chunk(_ bytes: inout [UInt8]) throws(MalformedReply) -> [UInt8]? {
+        guard let line = bytes.firstIndex(of: 10) else { return nil }
+        let digits = String(decoding: bytes[..<line].dropLast(), as: UTF8.self)
+        guard bytes[..<line].last == 13, let size = Int(digits, radix: 16) else { throw MalformedReply("chunk size \(digits)") }
+        let end = line + 1 + size
+        guard bytes.count >= end + 2 else { return nil }
+        guard bytes[end] == 13, bytes[end + 1] == 10 else { throw MalformedReply("a chunk that does not end where it said") }
+        defer { bytes.removeFirst(end + 2) }
+        return Array(bytes[(line + 1)..<end])
+    }
+
+    /// Takes the first event off a stream's content, its lines parted by ` | `; nil where it is not all there.
+    static func event(_ content: inout [UInt8]) -> String? {
+        guard let end = content.indices.dropLast().first(where: { content[$0] == 10 && content[$0 + 1] == 10 }) else { return nil }
+        defer { content.removeFirst(end + 2) }
+        return content[..<end].split(separator: 10).map { String(decoding: $0, as: UTF8.self) }.joined(separator: " | ")
     }
 
     // MARK: Frames

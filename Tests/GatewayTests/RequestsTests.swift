@@ -137,8 +137,8 @@ struct RequestsTests {
             a leaves
             w < nothing
             w > {"type":"task_complete","taskId":"$task","result":"r"}
-            w < {"type":"task_ack","taskId":"$task"}
             w < {"type":"task","taskId":"$third","payload":{"model":"default","data":{"n":3}}}
+            w < {"type":"task_ack","taskId":"$task"}
             b < 200 {"taskId":"$task","status":"completed","result":"r"}
             c < 200 {"taskId":"$task","status":"completed","result":"r"}
             b > POST /api/openai [Idempotency-Key: k1] {"data":{"n":4}}
@@ -167,7 +167,7 @@ struct RequestsTests {
             a < 409 {"error":"Task cancelled"}
             w < {"type":"cancel","taskId":"$task"}
             c > POST /api/gpu/tasks/$task/cancel
-            c < 409 {"error":"Task already ended","taskId":"$task","status":"cancelled"}
+            c < 409 {"error":"Task already ended","task_id":"$task","status":"cancelled"}
             c > GET /api/task/$task
             c < 200 {"taskId":"$task","status":"cancelled","error":"Task cancelled","cancelledAt":1700000000000}
             c > POST /api/task/nobody/cancel

@@ -13,6 +13,7 @@ struct RoutesTests {
     private static let uuid = "1e9651fd-6aa1-4b2c-9d5e-0123456789ab"
     private static let get = "GET, HEAD, OPTIONS"
     private static let post = "POST, OPTIONS"
+    private static let delete = "DELETE, OPTIONS"
 
     private func route(_ method: String, _ target: String, echo: String? = "/echo") -> String {
         let bytes = Array("\(method) \(target) HTTP/1.1\r\nHost: h\r\n\r\n".utf8)
@@ -35,7 +36,26 @@ struct RoutesTests {
         case .gpuStatistics: "gpu statistics"
         case .taskSocket(let id): "task socket \(id?.description ?? "-")"
         case .task(let id): "task \(id)"
-        case .cancel(let id): "cancel \(id)"
+        case .cancel(let id, .dispatch): "cancel \(id)"
+        case .cancel(let id, .gpu): "cancel gpu \(id)"
+        case .userTask(let id): "user task \(id)"
+        case .userTasks: "user tasks"
+        case .removeTask(let id): "remove \(id)"
+        case .report(let verb, let id): "report \(verb) \(id?.description ?? "-")"
+        case .reports: "reports"
+        case .progress(let id): "progress \(id)"
+        case .history(let id, _): "history \(id)"
+        case .storedHistory(let id, _): "stored history \(id)"
+        case .clearHistory(let id): "clear history \(id)"
+        case .subscribe(let id, _): "subscribe \(id)"
+        case .unsubscribe(let id, _): "unsubscribe \(id)"
+        case .progressStatistics: "progress statistics"
+        case .activeClients: "active clients"
+        case .hubStatistics: "hub statistics"
+        case .userSocket(let user): "user socket \(user?.description ?? "-")"
+        case .producerSocket: "producer socket"
+        case .hubSocket: "hub socket"
+        case .eventStream(let id, _, _): "events \(id)"
         case .workerSocket: "worker"
         case .echoSocket: "echo"
         case .health: "health"
@@ -51,17 +71,32 @@ struct RoutesTests {
 
     @Test("every path has its route, its methods, and its answer to the others", arguments: [
         ("/api/openai", "submit", post), ("/api/task/\(uuid)", "task \(uuid)", get), ("/api/task/any%20name", "task any name", get),
-        ("/api/task/\(uuid)/cancel", "cancel \(uuid)", post), ("/api/gpu/tasks/x/cancel", "cancel x", post),
+        ("/api/task/\(uuid)/cancel", "cancel \(uuid)", post), ("/api/gpu/tasks/x/cancel", "cancel gpu x", post),
         ("/api/gpu/tasks", "submit gpu", post), ("/api/gpu/tasks/x", "gpu task x", get),
         ("/api/gpu/tasks/a%2Fb/ws", "task socket a/b", get),
         ("/api/gpu/tasks/x/connections", "gpu connections x", get), ("/api/gpu/websocket/stats", "gpu statistics", get),
         ("/api/gpu/tasks/%01/ws", "task socket -", get),
         ("/ws", "worker", get), ("/ws?group=a", "worker", get), ("/echo", "echo", get), ("/healthz", "health", get),
         ("/readyz", "readiness", get), ("/metrics", "metrics", get),
+        // Fixed words go before names.
+        ("/api/task/tasks", "user tasks", get), ("/api/task/tasks?status=running", "user tasks", get),
+        ("/api/task/register", "report register -", post), ("/api/task/events", "reports", post),
+        ("/api/task/task/x/status", "user task x", get), ("/api/task/task/x", "remove x", delete),
+        ("/api/task/task/cancel", "remove cancel", delete),
+        ("/api/task/task/a%2Fb/started", "report started a/b", post), ("/api/task/task/x/progress", "report progress x", post),
+        ("/api/task/task/x/log", "report log x", post), ("/api/task/task/x/completed", "report completed x", post),
+        ("/api/task/task/x/failed", "report failed x", post), ("/api/task/task/x/cancelled", "report cancelled x", post),
+        ("/api/task/ws/task/42", "user socket 42", get), ("/api/task/ws/task/a%20b", "user socket a b", get),
+        ("/api/task/ws/task/%01", "user socket -", get), ("/api/task/ws/producer", "producer socket", get),
+        ("/api/tasks/x/events", "events x", get), ("/api/v1/ws", "hub socket", get), ("/api/v1/ws/reconnect", "hub socket", get),
+        ("/api/v1/progress/x", "progress x", get), ("/api/v1/progress/x/history/db?limit=1", "stored history x", get),
+        ("/api/v1/progress/x/subscribe?client_id=c", "subscribe x", post), ("/api/v1/progress/x/unsubscribe", "unsubscribe x", post),
+        ("/api/v1/progress/stats", "progress statistics", get), ("/api/v1/progress/active", "active clients", get),
+        ("/api/v1/websocket/stats", "hub statistics", get),
         ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get),
     ])
     func table(_ target: String, _ expected: String, _ allow: String) {
-        let own = allow == RoutesTests.get ? "GET" : "POST"
+        let own = allow.prefix { $0 != "," }
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "BREW"] {
             let isAllowed = method == own || (method == "HEAD" && own == "GET")
             #expect(route(method, target) == (isAllowed ? expected : "not allowed \(allow)"), "\(method) \(target)")
@@ -69,8 +104,18 @@ struct RoutesTests {
         #expect(route("OPTIONS", target) == "options \(allow)")
     }
 
+    @Test("a path may have two methods")
+    func twoMethods() {
+        #expect(route("GET", "/api/v1/progress/x/history?limit=3") == "history x")
+        #expect(route("HEAD", "/api/v1/progress/x/history") == "history x")
+        #expect(route("DELETE", "/api/v1/progress/x/history") == "clear history x")
+        #expect(route("POST", "/api/v1/progress/x/history") == "not allowed GET, HEAD, DELETE, OPTIONS")
+        #expect(route("OPTIONS", "/api/v1/progress/x/history") == "options GET, HEAD, DELETE, OPTIONS")
+    }
+
     @Test("what is nobody's path is not found", arguments: [
         "/", "/api", "/api/openai/", "/api/openaix", "/api/task", "/api/task/", "/api/task/a/b", "/API/openai", "/ws/", "/healthz/x",
+        "/api/task/task/x/register", "/api/task/task/x/ended", "/api/v1", "/api/v1/progress", "/api/tasks/x",
         "/clients/", "/clients/examples/../examples/worker-node.js",
     ])
     func unknown(_ target: String) {

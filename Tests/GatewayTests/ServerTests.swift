@@ -156,10 +156,10 @@ struct ServerTests {
         network.pump()
         stage.play("""
             w > {"type":"task_complete","taskId":"$one","result":1}
+            w < {"type":"task","taskId":"$two","payload":{"model":"default","data":{"n":2}}}
             w < {"type":"task_ack","taskId":"$one"}
             b < 200 {"taskId":"$one","status":"completed","result":1}
             c < nothing
-            w < {"type":"task","taskId":"$two","payload":{"model":"default","data":{"n":2}}}
             w > {"type":"task_complete","taskId":"$two","result":2}
             w < {"type":"task_ack","taskId":"$two"}
             c < 200 {"taskId":"$two","status":"completed","result":2}

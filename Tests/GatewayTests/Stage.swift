@@ -7,10 +7,14 @@
 //     w > {"type":"ready"}                     a text message; also `ping x`, `pong x`, `close 1000 x`, `binary x`, each behind `sends`
 //     a < 200 [Name: value] body               the next response; `-` for an absent field
 //     w < {"type":"pong"}                      the next message or control frame
+//     a < data: x | a < end                    the next event of a stream, behind its response's head; the stream's end
+//     w < {"type":"x",…                        the next one begins like that; the same for events
 //     a < nothing | a < closed                 nothing came; the server ended the connection
 //     a leaves | a stalls | a reads            the peer goes away, stops reading, reads on
 //     * wait 10s | * stop | * over             time, the operator
 //     * hold jobs | * job 1 | * jobs 2         the pool: keep them, do the held one of that index, that many are held
+//     * hold disk | * commit | * fail          the disk: write nothing by itself, write what waits, fail what waits
+//     * break disk | * mend disk               the disk: fail everything from now on, write everything at once again
 import Base
 import Domain
 import TestSupport
@@ -27,6 +31,9 @@ final class Stage {
         /// Whether the requests that wait for an answer are HEAD.
         var pending: [Bool] = []
         var isWebSocket = false
+        /// The content of a stream that is going on; nil where none is.
+        var stream: [UInt8]?
+        var isChunked = false
         var inflater: InflateContext?
 
         init(_ link: FakeNetwork.Link) { self.link = link }
@@ -116,7 +123,14 @@ final class Stage {
             let number = Int64(text.prefix { $0.isNumber }) ?? 0
             let span: TimeSpan = text.hasSuffix("ms") ? .milliseconds(number) : .seconds(number)
             return network.wait(span) ? nil : "a timer spins"
+        case "hold" where text == "disk": network.disk.mode = .holding
         case "hold": network.pool = .holding
+        case "commit": network.settleDisk()
+        case "fail": network.settleDisk(failing: true)
+        case "break": network.disk.mode = .failing
+        case "mend":
+            network.disk.mode = .eager
+            network.settleDisk()
         case "job":
             guard let index = Int(text), index < network.held.count else { return "no such job of \(network.held.count)" }
             network.perform(held: index)
@@ -225,7 +239,9 @@ final class Stage {
     private func expect(_ text: String, _ peer: Peer) throws -> String? {
         peer.unread += peer.link.takeOutput()
         switch text {
-        case "nothing": return peer.unread.isEmpty && peer.link.state == .open ? nil : "something came: \(Stage.show(peer.unread))"
+        case "nothing":
+            let isQuiet = peer.unread.isEmpty && (peer.stream ?? []).isEmpty
+            return isQuiet && peer.link.state == .open ? nil : "something came: \(Stage.show(peer.unread))"
         case "closed":
             guard peer.unread.isEmpty else { return "before the end came \(Stage.show(peer.unread))" }
             return peer.link.state == .endedByServer ? nil : "still open"
@@ -234,13 +250,45 @@ final class Stage {
         if peer.isWebSocket {
             guard let frame = try Wire.frame(&peer.unread) else { return "no frame came, but \(peer.unread.count) bytes" }
             let seen = try Wire.describe(frame, peer.inflater)
-            return bindings.match(text, seen) ? nil : "expected \(Stage.cut(bindings.fill(text)))\n     got \(Stage.cut(seen))"
+            return matches(text, seen) ? nil : "expected \(Stage.cut(bindings.fill(text)))\n     got \(Stage.cut(seen))"
         }
+        if peer.stream != nil { return try expectEvent(text, peer) }
         guard let reply = try Wire.reply(&peer.unread, isHead: peer.pending.first ?? false) else {
             return "no response came, but \(Stage.show(peer.unread))"
         }
-        if reply.status >= 200, !peer.pending.isEmpty { peer.pending.removeFirst() }
+        let isHead = reply.status >= 200 && !peer.pending.isEmpty ? peer.pending.removeFirst() : false
+        if reply.field("Content-Type") == "text/event-stream", !isHead {
+            peer.stream = []
+            peer.isChunked = reply.field("Transfer-Encoding") == "chunked"
+        }
         return compare(reply, text)
+    }
+
+    private func matches(_ text: String, _ seen: String) -> Bool {
+        guard text.hasSuffix("…") else { return bindings.match(text, seen) }
+        return seen.hasPrefix(bindings.fill(String(text.dropLast())))
+    }
+
+    private func expectEvent(_ text: String, _ peer: Peer) throws -> String? {
+        var content = peer.stream ?? []
+        while true {
+            if let event = Wire.event(&content) {
+                peer.stream = content
+                return matches(text, event) ? nil : "expected \(Stage.cut(bindings.fill(text)))\n     got \(Stage.cut(event))"
+            }
+            if peer.isChunked {
+                guard let chunk = try Wire.chunk(&peer.unread) else { return "no event came, but \(Stage.show(content + peer.unread))" }
+                if chunk.isEmpty {
+                    peer.stream = nil
+                    return content.isEmpty && text == "end" ? nil : "the stream ended behind \(Stage.show(content))"
+                }
+                content += chunk
+            } else {
+                guard !peer.unread.isEmpty else { return "no event came, but \(Stage.show(content))" }
+                content += peer.unread
+                peer.unread = []
+            }
+        }
     }
 
     private func compare(_ reply: Reply, _ text: String) -> String? {
@@ -265,6 +313,8 @@ final class Stage {
 
     /// What must hold when a conversation is over.
     func end(sourceLocation: SourceLocation = #_sourceLocation) {
+        network.disk.mode = .eager
+        network.settleDisk()
         while !network.held.isEmpty { network.perform(held: 0) }
         for (name, peer) in peers.sorted(by: { $0.key < $1.key }) {
             peer.link.takes = .max
@@ -290,9 +340,10 @@ extension FakeNetwork {
         #expect(context.resumable.isEmpty && context.jobs.isEmpty, sourceLocation: sourceLocation)
         #expect(context.broker.workerCount == 0, sourceLocation: sourceLocation)
         #expect(context.metrics.connectionsOpened == context.metrics.connectionsClosed, sourceLocation: sourceLocation)
-        #expect(context.metrics.webSocketsOpen == 0, sourceLocation: sourceLocation)
+        #expect(context.metrics.webSocketsOpen == 0 && context.metrics.eventStreamsOpen == 0, sourceLocation: sourceLocation)
+        #expect(context.broker.hub.subscriberCount == 0 && !outbox.hasRoomy, sourceLocation: sourceLocation)
         // Every task ends by its own deadline, and is forgotten after its time.
-        wait(limits.taskTimeoutMax + limits.resultTTL + limits.abandonedGrace)
+        wait(limits.reportedSilenceMax + limits.taskTimeoutMax + limits.resultTTL + limits.abandonedGrace)
         let broker = context.broker
         #expect(broker.queuedCount == 0 && broker.executingCount == 0 && broker.endedCount == 0, sourceLocation: sourceLocation)
         #expect(broker.groupCount == 0 && broker.payloadBytes == 0 && broker.endedBytes == 0, sourceLocation: sourceLocation)

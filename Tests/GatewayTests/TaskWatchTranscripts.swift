@@ -121,7 +121,7 @@ struct TaskWatchTranscripts {
             a < 200 {"websocket_statistics":{"total_connections":1,"active_tasks":1,"task_connection_counts":{"$task":1},\
             "timestamp":"2023-11-14T22:13:20.000Z"},"timestamp":"2023-11-14T22:13:20.000Z"}
             a > POST /api/gpu/tasks/$task/cancel
-            a < 200 {"taskId":"$task","status":"cancelled"}
+            a < 200 {"task_id":"$task","status":"cancelled"}
             w < {"type":"cancel","taskId":"$task"}
             g < {"type":"task_cancelled","task_id":"$task","reason":"Task was cancelled by user request",\
             "timestamp":"2023-11-14T22:13:20.000Z","seq":2}

@@ -73,6 +73,51 @@ struct EventLoopOutputTests {
         #expect(rig.host.life(id) == [.opened(id), .requested(id)])
     }
 
+    @Test("a peer that stalls and reads on gets what waited elsewhere, in order; the host is told when there is room, others do not wait")
+    func room() throws {
+        let rig = try Rig()
+        rig.outbox.roomBytes = 64 << 10
+        let (slow, slowID) = try rig.connect()
+        let (quick, quickID) = try rig.connect()
+        let block = SharedBytes(pattern(10_007))
+        let blockCount = 2_000
+        var elsewhere = blockCount
+        var tellings = 0
+        var mostQueued = 0
+        func fill() {
+            while elsewhere > 0, rig.outbox.queuedBytes(slowID) < rig.outbox.roomBytes {
+                rig.outbox.append(block, to: slowID)
+                elsewhere -= 1
+            }
+            mostQueued = max(mostQueued, rig.outbox.queuedBytes(slowID))
+            if elsewhere > 0 { rig.outbox.awaitRoom(slowID) }
+        }
+        rig.host.onRoom = {
+            var roomy: [ConnectionID] = []
+            rig.outbox.takeRoomy(into: &roomy)
+            #expect(roomy == [slowID])
+            tellings += 1
+            fill()
+        }
+        fill()
+        var before = -1
+        while elsewhere != before {
+            before = elsewhere
+            for _ in 0..<10 { try rig.turn() }
+        }
+        #expect(elsewhere > 0, "the kernel takes some megabytes, and no more")
+        let stalledTellings = tellings
+        for _ in 0..<3 {
+            rig.outbox.append(block, to: quickID)
+            #expect(try rig.read(10_007, from: quick) == pattern(10_007))
+        }
+        #expect(tellings == stalledTellings, "nobody is told while there is no room")
+        let all = try rig.read(10_007 * blockCount, from: slow)
+        #expect(all == (0..<blockCount).flatMap { _ in pattern(10_007) })
+        #expect(elsewhere == 0 && tellings > stalledTellings)
+        #expect(mostQueued < (64 << 10) + 10_007)
+    }
+
     @Test("an aborted connection is closed in the same turn, whatever waits, and the host is told once")
     func abort() throws {
         let rig = try Rig()

@@ -31,6 +31,7 @@ final class RecordingHost: LoopHost {
     var onCompletions: () -> Void = {}
     var onTimers: (Instant) -> Void = { _ in }
     var onTurnEnded: () -> Void = {}
+    var onRoom: () -> Void = {}
 
     func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant) {
         notes.append(.opened(id))
@@ -73,6 +74,8 @@ final class RecordingHost: LoopHost {
         toldOfLastTurn = lastTurn
         onTurnEnded()
     }
+
+    func roomCame(at now: Instant) { onRoom() }
 
     /// What was told of one connection, without the reads.
     func life(_ id: ConnectionID) -> [Note] {

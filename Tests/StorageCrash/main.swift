@@ -36,17 +36,18 @@ do {
         // A handful of batches, of which the first may be committed alone and the others together.
         for _ in 0..<7 {
             // Task n is submitted by record 2n, and every third is ended by record 2n + 1. A batch is three tasks.
-            var batch: [Journal.Entry] = []
+            var batch: [RecordEntry] = []
             for _ in 0..<3 {
                 let id = TaskID(high: number, low: 1)
                 let time = WallTime(milliseconds: Int64(number))
                 let image = TaskImage(
                     id: id, group: SharedBytes("g"), isDetached: true, payload: payload, timeout: .seconds(1), createdAt: time,
                     enqueuedAt: time)
-                batch.append(Journal.Entry(number: number * 2, record: .submitted(image)))
+                batch.append(RecordEntry(number: number * 2, record: .submitted(image)))
                 if number % 3 == 0 {
-                    let ending = TaskEnding(id: id, outcome: .completed(result: payload), endedAt: time, sequence: 2)
-                    batch.append(Journal.Entry(number: number * 2 + 1, record: .ended(ending)))
+                    let ending = TaskEnding(
+                        id: id, event: .completed(TaskEvent.Completion(result: payload)), endedAt: time, sequence: 2)
+                    batch.append(RecordEntry(number: number * 2 + 1, record: .ended(ending)))
                 }
                 number += 1
             }

@@ -1,8 +1,8 @@
 // Recovery: which tasks come back, in which order, and with what.
 import Base
-import Domain
 import Testing
 
+@testable import Domain
 @testable import Storage
 
 struct RecoveryTests {
@@ -52,5 +52,98 @@ struct RecoveryTests {
         #expect(try rig.events(name(1)).rows == [event(1, 2)])
         let sessions = try Rig.ask { try rig.journal.sessions(of: nil, limit: 9, $0) }
         #expect(sessions.rows.map(\.disconnectedAt) == [time(1_000), time(5_000)])
+    }
+}
+
+// MARK: The full circle
+
+extension RecoveryTests {
+    /// A broker, its clock, and a journal that writes what it decides.
+    private final class Life {
+        let broker: Broker
+        var now: Moment
+        private var last: UInt64 = 0
+
+        init(at wall: Int64) {
+            broker = Broker(limits: Limits(), random: Randomness(seed: UInt64(wall)))
+            now = Moment(instant: Instant(nanoseconds: 1_000_000_000), wall: WallTime(milliseconds: wall))
+        }
+
+        func write(to rig: inout Rig) throws {
+            var effects: [Effect] = []
+            broker.takeEffects(into: &effects)
+            let records = effects.compactMap { effect -> Record? in if case .record(let record) = effect { record } else { nil } }
+            if !records.isEmpty { rig.listener.wait(for: try rig.append(records)) }
+        }
+
+        func worker(resuming id: WorkerID? = nil) -> Worker {
+            let worker = broker.workerConnected(
+                group: SharedBytes("default"), connection: ConnectionID(slot: 1, generation: 1), isExplicit: true, resuming: id, at: now)
+            let rate = Rate(perHour: 0.1, currency: SharedBytes("EUR"))
+            broker.workerReady(worker, concurrency: 4, models: nil, rate: rate, at: now)
+            return worker
+        }
+
+        func submit(_ payload: String, key: String? = nil) throws -> TaskRecord {
+            var submission = Submission(payload: SharedBytes(payload), retries: 1, idempotencyKey: key.map { SharedBytes($0) })
+            submission.user = SharedBytes("u")
+            return try broker.submit(submission, for: .nobody, at: now)
+        }
+
+        func ending(_ id: TaskID) -> TaskEnding? {
+            guard let task = broker.task(id), let event = task.ending, let at = task.endedAt else { return nil }
+            let failure: FailureKind? = if case .failed(let reason) = task.outcome { FailureKind(reason) } else { nil }
+            return TaskEnding(id: id, event: event, failure: failure, endedAt: at, sequence: task.sequence)
+        }
+    }
+
+    @Test("what a broker decided, written, closed, opened and read back, is what the next broker has")
+    func circle() throws {
+        let scratch = try Scratch()
+        let life = Life(at: 1_700_000_000_000)
+        var ends: [TaskEnding?] = []
+        var running: TaskRecord?
+        var waiting: TaskRecord?
+        var reported: TaskRecord?
+        let chosen = TaskID(SharedBytes("interview_123").span)
+        let outside = try #require(chosen)
+        do {
+            var rig = try Rig(scratch.location)
+            let worker = life.worker()
+            let done = try life.submit("1", key: "k")
+            let failed = try life.submit("2")
+            running = try life.submit("3")
+            let cancelled = try life.submit("4")
+            waiting = try life.submit("55")
+            try life.broker.complete(done.id, by: worker, TaskEvent.Completion(result: SharedBytes("[1]")), at: life.now)
+            try life.broker.fail(
+                failed.id, by: worker,
+                TaskEvent.Fault(error: .raw(SharedBytes("{}")), code: SharedBytes("E"), cost: .raw(SharedBytes("1.50"))), at: life.now)
+            _ = life.broker.cancel(cancelled.id, at: life.now)
+            let registration = TaskRegistration(id: outside, user: SharedBytes("u"), metadata: SharedBytes("{\"a\":1}"))
+            reported = try life.broker.register(registration, at: life.now)
+            _ = try life.broker.report(.started, of: outside, at: life.now)
+            ends = [done.id, failed.id, cancelled.id].map(life.ending)
+            try life.write(to: &rig)
+            try rig.journal.close()
+        }
+        var rig = try Rig(scratch.location)
+        let found = try rig.recover()
+        let next = Life(at: 1_700_000_010_000)
+        next.broker.restore(live: found.live, ended: found.ended, at: next.now)
+        try next.write(to: &rig)
+        #expect(ends.allSatisfy { $0 != nil } && ends.map { $0.flatMap { next.ending($0.id) } } == ends)
+        #expect(next.broker.executingCount + next.broker.queuedCount == 2 && next.broker.reportedCount == 1)
+        #expect(next.broker.payloadBytes == 3 + 7)
+        let task = try #require(next.broker.task(outside))
+        #expect(task.state == .executing && task.metadata == reported?.metadata && task.startedAt == reported?.startedAt)
+        #expect(task.lastWorker == nil && task.origin == .reported)
+        let old = try #require(running?.lastWorker)
+        let back = next.worker(resuming: old)
+        #expect(back.id == old && Set(back.hands.map(\.id)) == Set([running, waiting].compactMap { $0?.id }))
+        // And once more: what was taken up has left its mark.
+        let again = try rig.recover()
+        #expect(again.live.map(\.id) == found.live.map(\.id))
+        for (before, after) in zip(found.live, again.live) { #expect(after.sequence > before.sequence) }
     }
 }

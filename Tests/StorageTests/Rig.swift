@@ -1,11 +1,11 @@
 // Rig: a directory that goes away, a listener that remembers reports and can be waited for, and records with little to say.
 import Base
 import Dispatch
-import Domain
 import Glibc
 import Synchronization
 import Testing
 
+@testable import Domain
 @testable import Storage
 
 /// A directory of its own, removed at the end.
@@ -86,7 +86,7 @@ struct Rig: ~Copyable {
         var number = last
         let batch = records.map { record in
             number += 1
-            return Journal.Entry(number: number, record: record)
+            return RecordEntry(number: number, record: record)
         }
         try journal.append(batch)
         last = number
@@ -159,7 +159,9 @@ func image(_ number: Int, payload: Int = 5, at when: Int = 1_000) -> TaskImage {
 }
 
 func ending(_ number: Int, _ outcome: Outcome = .completed(result: SharedBytes("{}")), at when: Int = 2_000) -> TaskEnding {
-    TaskEnding(id: name(number), outcome: outcome, endedAt: time(when), sequence: 9)
+    let event = outcome.event(step: nil, executionTime: .milliseconds(1_000))
+    let failure: FailureKind? = if case .failed(let reason) = outcome { FailureKind(reason) } else { nil }
+    return TaskEnding(id: name(number), event: event, failure: failure, endedAt: time(when), sequence: 9)
 }
 
 func event(_ number: Int, _ sequence: UInt64, kind: UInt8 = 1, bytes: SharedBytes = SharedBytes("e"), at when: Int = 1_500) -> EventRow {

@@ -42,13 +42,31 @@ struct StoreTests {
         "an end comes back with its outcome, and the payload is gone",
         arguments: [
             TaskEnding(
-                id: name(1), outcome: .completed(result: SharedBytes("[1]")), cost: SharedBytes("0.10"), endedAt: time(5), sequence: 9),
+                id: name(1),
+                event: .completed(
+                    .init(result: SharedBytes("[1]"), executionTime: TimeSpan(nanoseconds: 7), cost: .raw(SharedBytes("0.10")))),
+                endedAt: time(5), sequence: 9),
             TaskEnding(
-                id: name(1), outcome: .failed(.reported(SharedBytes("\"no\""))), details: SharedBytes("{}"), endedAt: time(5), sequence: 9),
-            TaskEnding(id: name(1), outcome: .failed(.timeout), endedAt: time(5), sequence: 9),
-            TaskEnding(id: name(1), outcome: .failed(.workerDisconnected), endedAt: time(5), sequence: 9),
-            TaskEnding(id: name(1), outcome: .cancelled, endedAt: time(5), sequence: 9),
-            TaskEnding(id: name(1), outcome: .completed(result: .empty), endedAt: time(5), sequence: 9),
+                id: name(1),
+                event: .completed(
+                    .init(
+                        result: .empty, executionTime: .seconds(3),
+                        cost: .metered(Rate(perHour: 0.1, currency: SharedBytes("EUR")), .seconds(3)))), endedAt: time(5), sequence: 9),
+            TaskEnding(
+                id: name(1),
+                event: .failed(
+                    .init(
+                        error: .raw(SharedBytes("\"no\"")), code: SharedBytes("c'"), type: SharedBytes("t"), details: SharedBytes("{}"),
+                        step: SharedBytes("s"), executionTime: .zero, cost: .raw(.empty))), endedAt: time(5), sequence: 9),
+            TaskEnding(id: name(1), event: .failed(.init(error: .plain(SharedBytes("no")))), endedAt: time(5), sequence: 9),
+            TaskEnding(
+                id: name(1), event: .failed(.init(error: .plain(SharedBytes("Task timeout")), step: SharedBytes("s"))), failure: .timeout,
+                endedAt: time(5), sequence: 9),
+            TaskEnding(
+                id: name(1), event: .failed(.init(error: .plain(.empty))), failure: .workerDisconnected, endedAt: time(5), sequence: 9),
+            TaskEnding(id: name(1), event: .cancelled(reason: nil), endedAt: time(5), sequence: 9),
+            TaskEnding(id: name(1), event: .cancelled(reason: SharedBytes("why")), endedAt: time(5), sequence: 9),
+            TaskEnding(id: name(1), event: .completed(.init(result: .empty)), endedAt: time(5), sequence: 9),
         ])
     func ends(_ ending: TaskEnding) throws {
         var rig = try Rig()
@@ -84,7 +102,7 @@ struct StoreTests {
 
     @Test("the sequence goes on after the last event of any sort")
     func sequence() throws {
-        let later: [Record] = [.happened(event(1, 20)), .logged(log(1, 20)), .progressed(progress(1, 20))]
+        let later: [Record] = [.resumed(name(1), sequence: 20), .happened(event(1, 20)), .logged(log(1, 20)), .progressed(progress(1, 20))]
         for record in later {
             var rig = try Rig()
             try rig.write(.submitted(image(1)), record, .happened(event(1, 15)))
@@ -129,7 +147,7 @@ struct StoreTests {
             var rig = try Rig(scratch.location)
             for number in 1...6 { try rig.write(.submitted(image(number))) }
             try rig.write(
-                .ended(ending(1)), .ended(ending(2, .failed(.timeout))), .ended(ending(3, .failed(.reported(.empty)))),
+                .ended(ending(1)), .ended(ending(2, .failed(.timeout))), .ended(ending(3, .failed(.reported(.raw(.empty))))),
                 .ended(ending(4, .cancelled)))
             #expect(try rig.counts() == wanted)
             #expect(wanted.total == 6)

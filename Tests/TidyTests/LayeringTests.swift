@@ -34,7 +34,9 @@ enum Layering {
         Floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "WebSockets"]),
         Floor("Reactor", ["Base", "CLinux"], system: ["Dispatch", "Glibc", "Synchronization"]),
         Floor("Storage", ["Base", "CSQLite", "Domain"], system: ["Dispatch", "Glibc", "Synchronization"]),
-        Floor("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "WebSockets"], system: ["Dispatch", "Glibc"]),
+        Floor(
+            "signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "Storage", "WebSockets"],
+            system: ["Dispatch", "Glibc"]),
     ]
 
     /// Imports that one file has beyond its floor.

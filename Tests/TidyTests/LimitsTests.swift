@@ -114,6 +114,10 @@ struct LimitsTests {
             $0.queuedBytesMax = $0.bodyBytesMax - 1; $0.messageBytesMax = 1
         },
         { $0.eagerFlushBytes = $0.writeBytesPerTurn + 1 },
+        { $0.conflatedBytesMin = $0.burstBytesMax + 1 },
+        {
+            $0.conflatedBytesMin = $0.queuedBytesMax + 1; $0.burstBytesMax = .max
+        },
     ]
 
     @Test("The bounds fit together as they are, and each relation between them is told apart")

@@ -3,7 +3,7 @@
 // send or to be done to. The simulator drains the same outbox that epoll does.
 //
 // Cost: a private write is a copy into the arena; a shared one is a reference count and an append. Neither makes a system call. A row
-// is 48 bytes, reached by one addition: rows lie in raw memory, because an array would be asked for its uniqueness at every access.
+// is 56 bytes, reached by one addition: rows lie in raw memory, because an array would be asked for its uniqueness at every access.
 public import Glibc
 
 // @safe: rows are reached only through `row`, which checks slot and generation against what was initialised.
@@ -22,6 +22,10 @@ public final class Outbox {
         public static let answersItself = Marks(rawValue: 16)
         /// While its reading is paused, that the peer has ended its side is not told either.
         public static let endUnheard = Marks(rawValue: 32)
+        /// What many get goes to it as it is.
+        public static let shares = Marks(rawValue: 64)
+        /// It is to be told of when less than `roomBytes` wait for it.
+        public static let awaitsRoom = Marks(rawValue: 128)
     }
 
     private enum Presence: UInt8 {
@@ -36,11 +40,21 @@ public final class Outbox {
         var presence = Presence.free
         var marks: Marks = []
         var queue = WriteQueue()
+        /// Whether `roomBytes` or more waited when the connection could be sent no more.
+        var lags = false
+        /// The first number that was noted since nothing waited; 0 for none. It stays when the row is closed.
+        var firstNumber: UInt64 = 0
+
+        /// Bytes that may wait before nothing more is shared with it.
+        @inline(__always)
+        func room(_ lagging: Int, _ burst: Int) -> Int { lags ? lagging : burst }
     }
 
     private var rows: UnsafeMutablePointer<Row>
     private var rowCount: Int
     private var dirty: [ConnectionID] = []
+    /// Who asked for room and has it.
+    private var roomy: [ConnectionID] = []
     private var arena: ByteWriter
     private let arenaBytesRetained: Int
     private let arenaBytesMax: Int
@@ -48,6 +62,10 @@ public final class Outbox {
     private var spare = ByteWriter(capacity: 16)
     /// Bytes that wait for all connections together.
     public private(set) var queuedBytes = 0
+    /// A connection for which fewer bytes wait has room for more: nothing is shared with it beyond, and who waits for room is told below.
+    public var roomBytes = Int.max
+    /// What may wait for a connection that has kept up so far: all that one turn brings, within reason.
+    public var burstBytes = Int.max
 
     /// - Parameters:
     ///   - arenaBytesRetained: what the arena keeps from turn to turn; a larger turn gives the rest back.
@@ -117,6 +135,72 @@ public final class Outbox {
         queuedBytes += bytes.count
         unsafe touch(row, id)
     }
+
+    // MARK: What many get
+
+    /// Says whether the connection takes what many get as it is. One that is to end takes nothing all the same.
+    public func setShares(_ id: ConnectionID, _ shares: Bool) {
+        guard let row = unsafe openRow(id) else { return }
+        if shares { unsafe row.pointee.marks.insert(.shares) } else { unsafe row.pointee.marks.remove(.shares) }
+    }
+
+    /// Appends a reference to `bytes` where the connection takes what many get as it is, and has room.
+    ///
+    /// - Parameter number: a number that grows from call to call, for `firstNumberUnsent`.
+    /// - Returns: whether it did.
+    @inline(__always)
+    public func share(_ bytes: SharedBytes, numbered number: UInt64, with id: ConnectionID) -> Bool {
+        guard let row = unsafe openRow(id), unsafe row.pointee.queue.byteCount < row.pointee.room(roomBytes, burstBytes),
+            unsafe row.pointee.marks.intersection([.shares, .closeAfterFlush, .abort]) == .shares
+        else { return false }
+        if unsafe row.pointee.firstNumber == 0 { unsafe row.pointee.firstNumber = number }
+        unsafe row.pointee.queue.append(bytes)
+        queuedBytes += bytes.count
+        unsafe touch(row, id)
+        return true
+    }
+
+    /// Notes that what is appended next has that number.
+    public func note(_ number: UInt64, for id: ConnectionID) {
+        guard let row = unsafe openRow(id), unsafe row.pointee.firstNumber == 0 else { return }
+        unsafe row.pointee.firstNumber = number
+    }
+
+    /// The smallest number of which not all has surely gone out, also of a connection that was closed meanwhile, until its slot is used
+    /// again; nil where nothing with a number waits, or waited.
+    public func firstNumberUnsent(_ id: ConnectionID) -> UInt64? {
+        guard id.slot < rowCount else { return nil }
+        let row = unsafe rows + id.slot
+        guard unsafe row.pointee.generation == id.generation, unsafe row.pointee.firstNumber != 0 else { return nil }
+        return unsafe row.pointee.firstNumber
+    }
+
+    /// Bytes that may wait for the connection before nothing more is to be shared with it.
+    public func room(_ id: ConnectionID) -> Int { unsafe row(id)?.pointee.room(roomBytes, burstBytes) ?? roomBytes }
+
+    /// Asks to be told, once, when the connection has room: `takeRoomy` names it.
+    public func awaitRoom(_ id: ConnectionID) {
+        guard let row = unsafe openRow(id) else { return }
+        unsafe row.pointee.marks.insert(.awaitsRoom)
+        unsafe tellRoom(row, id)
+    }
+
+    /// The connections that asked for room and have it.
+    public func takeRoomy(into list: inout [ConnectionID]) {
+        list.removeAll(keepingCapacity: true)
+        swap(&list, &roomy)
+    }
+
+    public var hasRoomy: Bool { !roomy.isEmpty }
+
+    @inline(__always)
+    private func tellRoom(_ row: UnsafeMutablePointer<Row>, _ id: ConnectionID) {
+        guard unsafe row.pointee.marks.contains(.awaitsRoom), unsafe row.pointee.queue.byteCount < roomBytes else { return }
+        unsafe row.pointee.marks.remove(.awaitsRoom)
+        roomy.append(id)
+    }
+
+    // MARK: The end, and reading
 
     /// Ends the connection in order once everything queued has gone out; nothing more may be appended.
     public func closeAfterFlush(_ id: ConnectionID) { mark(id, .closeAfterFlush) }
@@ -236,11 +320,15 @@ public final class Outbox {
         unsafe row.pointee.queue.consume(count)
         queuedBytes -= count
         if let tail { arena.truncate(to: tail) }
+        if unsafe row.pointee.queue.isEmpty { unsafe row.pointee.firstNumber = 0 }
+        if unsafe row.pointee.lags, unsafe row.pointee.queue.byteCount < roomBytes { unsafe row.pointee.lags = false }
+        unsafe tellRoom(row, id)
     }
 
     /// Moves what a connection could not send out of the arena, to wait on its own.
     public func settle(_ id: ConnectionID) {
         guard let row = unsafe row(id) else { return }
+        unsafe row.pointee.lags = row.pointee.queue.byteCount >= roomBytes
         unsafe row.pointee.queue.settle(arena: arena.address)
     }
 

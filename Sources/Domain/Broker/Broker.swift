@@ -1,36 +1,48 @@
 // Broker: who works. Takes tasks in, hands them to workers, hears what workers say, ends tasks; answers with effects. Knows no message
-// format, no socket and no clock. Obeys the state table in TaskState: every move of a task is made here.
+// format, no socket and no clock. Obeys the state table in TaskState: every move of a task is made here and in the files beside this one:
+// Broker+Workers, Broker+Reports (what outside programs run), Broker+Records (what outlives the process), Broker+Recovery.
 //
-// Cost: a task's whole life is a few table operations and two timer operations, and allocates its record.
+// Cost: a task's whole life is a few table operations and two timer operations, and allocates its record. What nobody was promised is
+// written down nowhere.
 public import Base
 
 /// Every task and every worker, and what is decided about them.
 public final class Broker {
-    private enum Alarm {
+    enum Alarm {
         case taskDeadline(TaskRecord)
         case workerReady(Worker)
         case abandonedGrace(Worker, TaskID)
+        /// An outside program has said nothing for long, perhaps.
+        case silence(TaskRecord)
+        /// The workers of the process before this one have had time enough to come back.
+        case recoveryGrace
     }
 
     public let limits: Limits
-    public private(set) var statistics = Statistics()
+    public internal(set) var statistics = Statistics()
     /// Who hears; the broker publishes what it decides, the gateway delivers it.
     public let hub: Hub
-    private var streams: StreamSource
-    private var tasks = TaskTable()
-    private var groups: [SharedBytes: Group] = [:]
-    private var alarms = TimerWheel<Alarm>()
+    var streams: StreamSource
+    var tasks = TaskTable()
+    var users = UserTasks()
+    var groups: [SharedBytes: Group] = [:]
+    /// Tasks that were in the hands of a worker of the process before this one, by its name; nil for a name that says nothing.
+    var orphans: [WorkerID?: [TaskRecord]] = [:]
+    var alarms = TimerWheel<Alarm>()
     private var rung: [Alarm] = []
-    private var random: Randomness
-    private var effects: [Effect] = []
-    private var workerNumber: UInt32 = 0
-    private var isClosing = false
+    var random: Randomness
+    var effects: [Effect] = []
+    var workerNumber: UInt32 = 0
+    private(set) var isClosing = false
 
-    /// Bytes of the payloads of tasks that have not ended.
-    public private(set) var payloadBytes = 0
-    public private(set) var workerCount = 0
-    public private(set) var queuedCount = 0
-    public private(set) var executingCount = 0
+    /// Bytes that users gave with the tasks that have not ended.
+    public internal(set) var payloadBytes = 0
+    public internal(set) var workerCount = 0
+    /// Tasks of this server that wait, and that workers have in hand.
+    public internal(set) var queuedCount = 0
+    public internal(set) var executingCount = 0
+    /// Tasks of outside programs that have not ended.
+    public internal(set) var reportedCount = 0
 
     public static let defaultGroup = SharedBytes("default")
 
@@ -47,11 +59,11 @@ public final class Broker {
 
     /// Takes a task in: gives it to a worker, or lets it wait.
     ///
-    /// - Parameter exchange: the request that waits for the task's end; nil where nobody does.
-    /// - Returns: the task; one that is remembered under the same idempotency key is returned as it is, and may have ended.
-    public func submit(_ submission: Submission, for exchange: ExchangeID?, at now: Moment) throws(SubmissionRefusal) -> TaskRecord {
+    /// - Returns: the task; one that is remembered under the same idempotency key is returned as it is, and may have ended: then nobody
+    ///   who waits for its end is answered.
+    public func submit(_ submission: Submission, for requester: Requester, at now: Moment) throws(SubmissionRefusal) -> TaskRecord {
         if let key = submission.idempotencyKey, let known = tasks.task(withKey: key) {
-            join(known, exchange)
+            join(known, requester)
             return known
         }
         guard !isClosing else { throw .closing }
@@ -66,18 +78,17 @@ public final class Broker {
             throw .queueFull
         }
         let timeout = min(max(submission.timeout ?? limits.taskTimeoutDefault, limits.taskTimeoutMin), limits.taskTimeoutMax)
-        let name = random.nextUUID()
+        let name = random.nextUUID(at: now.wall)
         let id = TaskID(high: name.high, low: name.low)
         let stream = streams.open(task: id, user: submission.user, project: submission.project)
         let task = TaskRecord(
-            id: id, submission: submission, group: group, timeout: timeout, isDetached: exchange == nil, stream: stream, at: now)
+            id: id, submission: submission, group: group, timeout: timeout, isDetached: requester.isDetached, stream: stream, at: now)
         task.retriesLeft = min(max(submission.retries, 0), limits.retriesMax)
-        if let exchange { task.waiters.append(exchange) }
         task.deadline = alarms.insert(now.instant + timeout, .taskDeadline(task))
-        tasks.insert(task)
+        insert(task)
+        users.insert(task)
         statistics.submitted += 1
-        payloadBytes += submission.payload.count
-        queuedCount += 1
+        if task.isDetached || task.idempotencyKey != nil { record(task) }
         if let worker {
             assign(task, to: worker, at: now)
         } else {
@@ -85,23 +96,59 @@ public final class Broker {
             group.line.append(task)
             publish(.queued, of: task, at: now)
         }
+        switch requester {
+        case .nobody: break
+        case .accepted(let exchange): effects.append(.accept(exchange, task))
+        case .ended(let exchange): task.waiters.append(exchange)
+        }
         return task
     }
 
-    /// Numbers an event of the task, remembers it, and lets it be told.
-    private func publish(_ event: TaskEvent, of task: TaskRecord, at now: Moment) {
-        effects.append(.publish(hub.publish(event, state: task.state, progress: task.progress, on: &task.stream, at: now.wall)))
+    /// Takes a task into the table, and counts it among those that have not ended.
+    func insert(_ task: TaskRecord) {
+        tasks.insert(task)
+        payloadBytes += task.heldBytes
+        count(task, by: 1)
     }
 
-    private func join(_ task: TaskRecord, _ exchange: ExchangeID?) {
-        guard !task.state.isTerminal else { return }
-        if let exchange { task.waiters.append(exchange) } else { task.isDetached = true }
+    /// Counts a task that has not ended, or no longer, as its state is.
+    func count(_ task: TaskRecord, by change: Int) {
+        switch task.origin {
+        case .reported: reportedCount += change
+        case .dispatched: if task.state == .executing { executingCount += change } else { queuedCount += change }
+        }
+    }
+
+    private func join(_ task: TaskRecord, _ requester: Requester) {
+        if requester.isDetached {
+            if !task.state.isTerminal { task.isDetached = true }
+            if !task.isRecorded { record(task) }
+        }
+        switch requester {
+        case .nobody: break
+        case .accepted(let exchange): effects.append(.accept(exchange, task))
+        case .ended(let exchange): if !task.state.isTerminal { task.waiters.append(exchange) }
+        }
     }
 
     public func task(_ id: TaskID) -> TaskRecord? { tasks[id] }
 
-    /// How many waiting tasks go before this one, plus one.
-    public func position(of task: TaskRecord) -> Int { task.group.line.position(of: task) }
+    /// The user's tasks that have not ended, oldest first.
+    public func activeTasks(of user: SharedBytes) -> [TaskRecord] { users.active(of: user) }
+
+    /// Some of the user's tasks, newest first; those of one millisecond in the order of their names.
+    ///
+    /// - Parameters:
+    ///   - state: only tasks in this state; nil for all.
+    ///   - place: the last task that was shown; nil for a first page.
+    public func tasks(
+        of user: SharedBytes, in state: TaskState?, after place: (createdAt: WallTime, id: TaskID)?, limit: Int
+    ) -> (tasks: [TaskRecord], hasMore: Bool) {
+        users.page(of: user, in: state, after: place, limit: limit)
+    }
+
+    /// How many waiting tasks go before this one, plus one; 0 for a task that waits for no worker.
+    public func position(of task: TaskRecord) -> Int { task.group?.line.position(of: task) ?? 0 }
 
     public func cancel(_ id: TaskID, at now: Moment) -> Cancellation {
         guard let task = tasks[id] else { return .unknownTask }
@@ -119,12 +166,13 @@ public final class Broker {
         tasks.releaseKey(of: task)
     }
 
-    /// Ends a task without its worker, who is told and may still be busy with it.
-    private func withdraw(_ task: TaskRecord, _ outcome: Outcome, at now: Moment) {
+    /// Ends a task without whoever works on it. A worker is told, and may still be busy with it.
+    func withdraw(_ task: TaskRecord, _ outcome: Outcome, at now: Moment) {
+        guard let group = task.group else { return end(task, outcome, at: now) }
         guard let worker = task.worker else {
-            task.group.line.remove(task)
+            if task.state == .executing { adopt(task) } else { group.line.remove(task) }
             end(task, outcome, at: now)
-            forgetIfEmpty(task.group)
+            forgetIfEmpty(group)
             return
         }
         worker.hands.removeAll { $0 === task }
@@ -152,34 +200,20 @@ public final class Broker {
         return true
     }
 
-    private func assign(_ task: TaskRecord, to worker: Worker, at now: Moment) {
-        task.move(to: .executing)
-        task.advance(to: TaskRecord.Stage.workerPicked)
-        task.attempts += 1
-        task.worker = worker
-        task.startedAt = now.wall
-        task.assignedInstant = now.instant
-        worker.hands.append(task)
-        worker.group.relist(worker)
-        queuedCount -= 1
-        executingCount += 1
-        statistics.waiting.record(now.instant - task.submittedInstant)
-        task.advance(to: TaskRecord.Stage.sent)
-        effects.append(.assign(task, worker))
-        // Picked and sent within one turn: one event.
-        publish(.started(TaskEvent.Start(startedAt: now.wall, attempt: task.attempts)), of: task, at: now)
-    }
-
-    /// - Parameter event: how watchers are told; nil where the outcome says it all.
-    private func end(_ task: TaskRecord, _ outcome: Outcome, _ event: TaskEvent? = nil, at now: Moment) {
-        if task.state == .executing { executingCount -= 1 } else { queuedCount -= 1 }
+    /// - Parameters:
+    ///   - event: how watchers are told; nil where the outcome says it all.
+    ///   - worker: who is thanked for it.
+    func end(_ task: TaskRecord, _ outcome: Outcome, _ event: TaskEvent? = nil, thanking worker: Worker? = nil, at now: Moment) {
+        count(task, by: -1)
+        var failure: FailureKind?
         switch outcome {
         case .completed:
             task.move(to: .completed)
             task.advance(to: TaskRecord.Stage.final)
             statistics.completed += 1
-        case .failed:
+        case .failed(let reason):
             task.move(to: .failed)
+            failure = FailureKind(reason)
             statistics.failed += 1
         case .cancelled:
             task.move(to: .cancelled)
@@ -189,212 +223,51 @@ public final class Broker {
         task.endedAt = now.wall
         let ending = event ?? outcome.event(step: task.report?.step, executionTime: task.elapsed(at: now.instant))
         task.ending = ending
-        publish(ending, of: task, at: now)
-        payloadBytes -= task.payload.count
+        let publication = number(ending, of: task, at: now)
+        // Written before anybody hears of it.
+        if task.isRecorded {
+            let end = TaskEnding(id: task.id, event: ending, failure: failure, endedAt: now.wall, sequence: publication.sequence)
+            effects.append(.record(.ended(end)))
+        }
+        if let worker { effects.append(.acknowledge(task.id, worker)) }
+        announce(publication, of: task)
+        payloadBytes -= task.heldBytes
         task.payload = .empty
         if let deadline = task.deadline { _ = alarms.cancel(deadline) }
         task.deadline = nil
-        statistics.total.record(now.instant - task.submittedInstant)
+        if task.origin == .dispatched { statistics.total.record(now.instant - task.submittedInstant) }
         for exchange in task.waiters { effects.append(.answer(exchange, task)) }
         task.waiters = []
         tasks.ended(task, expiry: now.instant + limits.resultTTL)
+        users.ended(task)
         expire(at: now.instant)
     }
 
     /// Forgets ended tasks, and what their streams remember.
-    private func expire(at now: Instant) {
-        tasks.expire(at: now, bytesMax: limits.endedBytesMax) { hub.forget(&$0.stream) }
-    }
-
-    // MARK: Workers
-
-    /// A worker connected.
-    ///
-    /// - Parameter isExplicit: whether only its own `ready` makes it ready.
-    public func workerConnected(
-        group name: SharedBytes, connection: ConnectionID, isExplicit: Bool, at now: Moment
-    ) -> Worker {
-        let group = groups[name] ?? Group(name: name)
-        groups[name] = group
-        workerNumber &+= 1
-        let id = WorkerID(number: workerNumber, suffix: UInt32(truncatingIfNeeded: random.next()))
-        let worker = Worker(id: id, group: group, connection: connection, at: now)
-        group.workers[id] = worker
-        group.staffCount += 1
-        workerCount += 1
-        if !isExplicit { worker.readyTimer = alarms.insert(now.instant + limits.readyDelay, .workerReady(worker)) }
-        return worker
-    }
-
-    /// The worker takes tasks from now on. What it leaves unsaid stays as it was.
-    ///
-    /// - Precondition: `concurrency` and `models` lie within the limits.
-    public func workerReady(_ worker: Worker, concurrency: Int?, models: [SharedBytes]?, at now: Moment) {
-        guard worker.phase != .gone else { return }
-        if let timer = worker.readyTimer { _ = alarms.cancel(timer) }
-        worker.readyTimer = nil
-        if worker.phase == .draining { worker.group.staffCount += 1 }
-        if let models {
-            if worker.phase != .draining { worker.group.declare(worker.models, by: -1) }
-            worker.models = models
-            worker.group.declare(models, by: 1)
-        } else if worker.phase == .draining {
-            worker.group.declare(worker.models, by: 1)
-        }
-        if let concurrency { worker.concurrency = concurrency }
-        worker.phase = .ready
-        // A worker that says it is ready, with nothing else in hand, is not busy with what ended without it.
-        if worker.hands.isEmpty {
-            for timer in worker.abandoned.values { _ = alarms.cancel(timer) }
-            worker.abandoned = [:]
-        }
-        worker.group.relist(worker)
-        if models == nil { fill(worker, at: now) } else { fill(worker.group, at: now) }
-    }
-
-    /// The worker takes no new tasks; it is told when its hands are empty.
-    public func workerDraining(_ worker: Worker, at now: Moment) {
-        guard worker.phase == .settling || worker.phase == .ready else { return }
-        if let timer = worker.readyTimer { _ = alarms.cancel(timer) }
-        worker.readyTimer = nil
-        worker.phase = .draining
-        retire(worker)
-        dismissIfDone(worker)
-        fill(worker.group, at: now)
-    }
-
-    /// The worker's connection is gone: what it had in hand runs again or fails.
-    public func workerGone(_ worker: Worker, at now: Moment) {
-        guard worker.phase != .gone else { return }
-        let wasDraining = worker.phase == .draining
-        worker.phase = .gone
-        if !wasDraining { retire(worker) }
-        if let timer = worker.readyTimer { _ = alarms.cancel(timer) }
-        for timer in worker.abandoned.values { _ = alarms.cancel(timer) }
-        worker.abandoned = [:]
-        let group = worker.group
-        group.workers[worker.id] = nil
-        workerCount -= 1
-        let orphans = worker.hands
-        worker.hands = []
-        // Backwards, so that the one that started first stands first in the line again.
-        for task in orphans.reversed() {
-            task.worker = nil
-            if task.retriesLeft > 0 {
-                task.retriesLeft -= 1
-                statistics.retried += 1
-                task.move(to: .queued)
-                executingCount -= 1
-                queuedCount += 1
-                group.line.prepend(task)
-                publish(.queued, of: task, at: now)
-            } else {
-                end(task, .failed(.workerDisconnected), at: now)
-            }
-        }
-        fill(group, at: now)
-        forgetIfEmpty(group)
-    }
-
-    /// A group lives as long as a worker or a waiting task is in it: workers name groups freely.
-    private func forgetIfEmpty(_ group: Group) {
-        guard group.workers.isEmpty, group.line.isEmpty else { return }
-        groups[group.name] = nil
-    }
-
-    /// Takes the worker out of what counts for new tasks.
-    private func retire(_ worker: Worker) {
-        worker.group.staffCount -= 1
-        worker.group.declare(worker.models, by: -1)
-        worker.group.relist(worker)
-    }
-
-    private func dismissIfDone(_ worker: Worker) {
-        guard worker.phase == .draining, worker.hands.isEmpty else { return }
-        effects.append(.dismiss(worker))
-    }
-
-    /// Gives the worker what waits, as far as it has room.
-    private func fill(_ worker: Worker, at now: Moment) {
-        let group = worker.group
-        while worker.room > 0, let task = group.line.takeFirst(where: { group.mayServe(worker, $0) }) {
-            assign(task, to: worker, at: now)
+    func expire(at now: Instant) {
+        tasks.expire(at: now, bytesMax: limits.endedBytesMax) { task in
+            hub.forget(&task.stream)
+            users.forget(task)
         }
     }
 
-    /// Gives the group's workers what waits, each task as if it had just come: after a change in who may serve what.
-    private func fill(_ group: Group, at now: Moment) {
-        while let task = group.line.takeFirst(where: { group.choose(for: $0) != nil }), let worker = group.choose(for: task.model) {
-            assign(task, to: worker, at: now)
-        }
+    // MARK: Events
+
+    /// Numbers an event of the task, remembers it, and lets it be told.
+    func publish(_ event: TaskEvent, of task: TaskRecord, at now: Moment) {
+        announce(number(event, of: task, at: now), of: task)
     }
 
-    // MARK: What workers say
-
-    public func complete(
-        _ id: TaskID, by worker: Worker, _ completion: TaskEvent.Completion, at now: Moment
-    ) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: true, at: now)
-        let timed = completion.timed(task.elapsed(at: now.instant))
-        conclude(task, worker, .completed(result: completion.result), .completed(timed), at: now)
+    /// Numbers an event of the task and remembers it; what is returned is to be announced.
+    func number(_ event: TaskEvent, of task: TaskRecord, at now: Moment) -> Publication {
+        task.updatedAt = now.wall
+        return hub.publish(event, state: task.state, progress: task.progress, on: &task.stream, at: now.wall)
     }
 
-    public func fail(_ id: TaskID, by worker: Worker, _ fault: TaskEvent.Fault, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: true, at: now)
-        let timed = fault.timed(task.elapsed(at: now.instant), step: task.report?.step)
-        conclude(task, worker, .failed(.reported(fault.error.bytes)), .failed(timed), at: now)
-    }
-
-    public func progress(_ id: TaskID, by worker: Worker, _ report: TaskEvent.Progress, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: false, at: now)
-        publish(.progress(task.record(report)), of: task, at: now)
-    }
-
-    /// The worker wrote lines to the task's log.
-    public func logged(_ id: TaskID, by worker: Worker, _ log: TaskEvent.Log, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: false, at: now)
-        statistics.logLines += 1
-        publish(.log(log), of: task, at: now)
-    }
-
-    /// The worker sent a piece of the task's result.
-    public func chunk(_ id: TaskID, by worker: Worker, _ piece: SharedBytes, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: false, at: now)
-        statistics.chunks += 1
-        publish(.chunk(piece), of: task, at: now)
-    }
-
-    /// The task, where the worker has it in hand. A final word about a task that ended without the worker frees the room it kept.
-    private func inHand(_ id: TaskID, of worker: Worker, isFinal: Bool, at now: Moment) throws(ReportRefusal) -> TaskRecord {
-        guard let task = tasks[id] else {
-            if isFinal { release(id, of: worker, at: now) }
-            statistics.reportsRefused += 1
-            throw .unknownTask
-        }
-        guard task.worker === worker, !task.state.isTerminal else {
-            if isFinal { release(id, of: worker, at: now) }
-            statistics.reportsRefused += 1
-            throw task.state.isTerminal ? .ended(task.state) : .notYours
-        }
-        task.advance(to: TaskRecord.Stage.acknowledged)
-        return task
-    }
-
-    private func conclude(_ task: TaskRecord, _ worker: Worker, _ outcome: Outcome, _ event: TaskEvent, at now: Moment) {
-        if let index = worker.hands.firstIndex(where: { $0 === task }) { worker.hands.remove(at: index) }
-        effects.append(.acknowledge(task.id, worker))
-        end(task, outcome, event, at: now)
-        task.worker = nil
-        worker.group.relist(worker)
-        fill(worker, at: now)
-        dismissIfDone(worker)
-    }
-
-    private func release(_ id: TaskID, of worker: Worker, at now: Moment) {
-        guard let timer = worker.abandoned.removeValue(forKey: id) else { return }
-        _ = alarms.cancel(timer)
-        worker.group.relist(worker)
-        fill(worker, at: now)
+    /// Lets an event be told, and written down where the task's events are.
+    func announce(_ publication: Publication, of task: TaskRecord) {
+        effects.append(.publish(publication))
+        if task.keeping == .archived, !publication.event.isTransient { effects.append(.archive(publication)) }
     }
 
     // MARK: Time
@@ -428,6 +301,8 @@ public final class Broker {
             guard worker.abandoned.removeValue(forKey: id) != nil else { return }
             worker.group.relist(worker)
             fill(worker, at: now)
+        case .silence(let task): silenceOver(task, at: now)
+        case .recoveryGrace: graceOver(at: now)
         }
     }
 

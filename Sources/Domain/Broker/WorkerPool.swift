@@ -28,6 +28,8 @@ public final class Worker {
     public internal(set) var models: [SharedBytes] = []
     /// The tasks it has in hand.
     public internal(set) var hands: [TaskRecord] = []
+    /// What its hour costs; nil where it never said.
+    public internal(set) var rate: Rate?
     /// Tasks that ended without it (cancelled, timed out) while it may still be busy with them: each keeps its room until the worker
     /// speaks of it, or until its grace is over.
     var abandoned: [TaskID: TimerTicket] = [:]
@@ -59,6 +61,8 @@ public final class Group {
     /// Workers that count for new tasks: connected and not draining.
     var staffCount = 0
     var workers: [WorkerID: Worker] = [:]
+    /// Tasks whose worker of an earlier process may still come back.
+    var orphanCount = 0
     private var declared: [SharedBytes: Int] = [:]
     /// Ready workers with room, listed by how much; within a list, the one whose room changed first is first.
     private var lists: [(first: Worker?, last: Worker?)] = []

@@ -19,6 +19,18 @@ public struct Publication: Sendable {
     /// The task's progress after the event, 0 to 100.
     public let progress: Double
 
+    public init(
+        number: UInt64, origin: StreamOrigin, sequence: UInt64, at: WallTime, event: TaskEvent, state: TaskState, progress: Double
+    ) {
+        self.number = number
+        self.origin = origin
+        self.sequence = sequence
+        self.at = at
+        self.event = event
+        self.state = state
+        self.progress = progress
+    }
+
     public var task: TaskID { origin.task }
     public var user: SharedBytes? { origin.user }
     public var project: SharedBytes? { origin.project }

@@ -10,7 +10,7 @@ public final class StreamOrigin: Sendable {
     /// No other stream has the same, in this life of the server or another: a position of another stream names nothing here.
     public let epoch: UInt64
 
-    init(task: TaskID, user: SharedBytes?, project: SharedBytes?, epoch: UInt64) {
+    public init(task: TaskID, user: SharedBytes?, project: SharedBytes?, epoch: UInt64) {
         self.task = task
         self.user = user
         self.project = project
@@ -57,8 +57,14 @@ public struct StreamSource {
     /// A new stream, without an event.
     ///
     /// - Parameters: the names are kept: bytes of their own, rather than slices of a message.
-    public mutating func open(task: TaskID, user: SharedBytes?, project: SharedBytes?) -> TaskStream {
+    ///   - sequence: the last number that an earlier stream of the same name gave: none is given twice.
+    public mutating func open(task: TaskID, user: SharedBytes?, project: SharedBytes?, after sequence: UInt64 = 0) -> TaskStream {
         epoch &+= 1
-        return TaskStream(task: task, user: user, project: project, epoch: epoch, sequence: 0)
+        return TaskStream(task: task, user: user, project: project, epoch: epoch, sequence: sequence)
     }
+
+    /// How far behind its last recorded number the stream of a living task goes on after a restart. Events were told in the last moments
+    /// before the end that nobody had time to write down, at most as many as fit in the journal's backlog, and no number may be given
+    /// twice.
+    static let stride: UInt64 = 1_000_000
 }

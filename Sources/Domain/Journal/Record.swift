@@ -2,19 +2,32 @@
 // written down there. Knows no database and no format; what users gave stays opaque bytes.
 public import Base
 
+/// A record and its number: numbers ascend, and what is written up to one is written up to all before it.
+public struct RecordEntry: Sendable {
+    public let number: UInt64
+    public let record: Record
+
+    public init(number: UInt64, record: Record) {
+        self.number = number
+        self.record = record
+    }
+}
+
 /// One thing to be remembered.
 public enum Record: Sendable {
     /// A task was taken in.
     indirect case submitted(TaskImage)
-    /// A worker got it.
+    /// A worker got it, or its outside program began with it.
     case assigned(TaskAssignment)
     /// Its worker vanished, and it waits again.
     case requeued(TaskRequeue)
+    /// A process that begins took it up again: its events are numbered from behind this one on.
+    case resumed(TaskID, sequence: UInt64)
     case progressed(ProgressRow)
     case logged(LogRow)
     /// An event of a task, to be replayed from the database.
     case happened(EventRow)
-    case ended(TaskEnding)
+    indirect case ended(TaskEnding)
     /// The task is forgotten, with everything that was remembered about it.
     case removed(TaskID)
     /// The task's progress rows are forgotten; the task stays.
@@ -28,6 +41,8 @@ public enum Record: Sendable {
     public var isPromise: Bool {
         switch self {
         case .submitted, .ended, .removed: true
+        // The numbers behind it may be told before anything else is written of the task.
+        case .resumed: true
         case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared: false
         case .sessionOpened, .sessionTouched, .sessionClosed: false
         }
@@ -38,12 +53,12 @@ public enum Record: Sendable {
         let bytes =
             switch self {
             case .submitted(let image): image.ownedBytes
-            case .assigned(let assignment): assignment.worker.count
+            case .assigned(let assignment): assignment.worker?.count ?? 0
             case .progressed(let row): row.ownedBytes
             case .logged(let row): row.text.count
             case .happened(let row): row.bytes.count
-            case .ended(let ending): (ending.content?.count ?? 0) + (ending.details?.count ?? 0) + (ending.cost?.count ?? 0)
-            case .requeued, .removed, .progressCleared, .sessionTouched, .sessionClosed: 0
+            case .ended(let ending): ending.ownedBytes
+            case .requeued, .resumed, .removed, .progressCleared, .sessionTouched, .sessionClosed: 0
             case .sessionOpened(let row): row.userAgent.count
             }
         return Record.ownBytes + bytes
@@ -53,16 +68,16 @@ public enum Record: Sendable {
     static let ownBytes = 384
 }
 
-/// A worker got a task.
+/// Somebody began with a task.
 public struct TaskAssignment: Sendable, Equatable {
     public var id: TaskID
-    /// The worker's name.
-    public var worker: SharedBytes
+    /// The worker's name; nil for a task that an outside program runs.
+    public var worker: SharedBytes?
     public var startedAt: WallTime
     public var attempts: Int
     public var sequence: UInt64
 
-    public init(id: TaskID, worker: SharedBytes, startedAt: WallTime, attempts: Int, sequence: UInt64) {
+    public init(id: TaskID, worker: SharedBytes?, startedAt: WallTime, attempts: Int, sequence: UInt64) {
         self.id = id
         self.worker = worker
         self.startedAt = startedAt
@@ -114,6 +129,15 @@ public struct ProgressRow: Sendable, Equatable {
         self.metadata = metadata
         self.createdAt = createdAt
         self.sequence = sequence
+    }
+
+    /// The row as the report that it was made from, as far as it tells. The figure of a dispatched task is the whole task's and not its
+    /// worker's.
+    func report(origin: TaskOrigin) -> TaskEvent.Progress {
+        TaskEvent.Progress(
+            reported: origin == .reported ? Double(progress) : nil, message: message.isEmpty ? nil : message,
+            currentStep: currentStep.isEmpty ? nil : currentStep, totalSteps: totalSteps > 0 ? totalSteps : nil,
+            completedSteps: totalSteps > 0 || completedSteps > 0 ? completedSteps : nil)
     }
 
     /// Bytes that the row holds besides itself.

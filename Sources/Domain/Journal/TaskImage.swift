@@ -15,7 +15,7 @@ public struct TaskImage: Sendable, Equatable {
     public var id: TaskID
     public var userID: SharedBytes?
     public var projectID: SharedBytes?
-    /// The group's name.
+    /// The group's name; empty for a task that an outside program runs.
     public var group: SharedBytes
     public var model: SharedBytes?
     public var type: SharedBytes?
@@ -85,76 +85,7 @@ public struct TaskImage: Sendable, Equatable {
     /// Bytes that the image holds besides itself.
     public var ownedBytes: Int {
         let names = [id.name, userID, projectID, group, model, type, provider, idempotencyKey, worker]
-        let bodies = [metadata, payload, ending?.content, ending?.details, ending?.cost]
-        return names.reduce(0) { $0 + ($1?.count ?? 0) } + bodies.reduce(0) { $0 + ($1?.count ?? 0) } + (progress?.ownedBytes ?? 0)
-    }
-}
-
-/// Why a task failed, as a small number that is written down.
-public enum FailureKind: UInt8, Sendable, CaseIterable {
-    case reported, timeout, workerDisconnected
-}
-
-/// The end of a task.
-public struct TaskEnding: Sendable, Equatable {
-    public var id: TaskID
-    /// A terminal state.
-    public var state: TaskState
-    /// The result, or the worker's own words about its failure.
-    public var content: SharedBytes?
-    public var failure: FailureKind?
-    /// What goes with a failure beyond its words: its code, details and type, in the caller's format.
-    public var details: SharedBytes?
-    /// What it cost, as the message has it.
-    public var cost: SharedBytes?
-    public var endedAt: WallTime
-    public var sequence: UInt64
-
-    /// - Precondition: `state` is terminal.
-    public init(
-        id: TaskID, state: TaskState, content: SharedBytes? = nil, failure: FailureKind? = nil, details: SharedBytes? = nil,
-        cost: SharedBytes? = nil, endedAt: WallTime, sequence: UInt64
-    ) {
-        precondition(state.isTerminal, "a task does not end as \(state)")
-        self.id = id
-        self.state = state
-        self.content = content
-        self.failure = failure
-        self.details = details
-        self.cost = cost
-        self.endedAt = endedAt
-        self.sequence = sequence
-    }
-
-    public init(
-        id: TaskID, outcome: Outcome, details: SharedBytes? = nil, cost: SharedBytes? = nil, endedAt: WallTime, sequence: UInt64
-    ) {
-        let state: TaskState
-        var content: SharedBytes?
-        var failure: FailureKind?
-        switch outcome {
-        case .completed(let result): (state, content) = (.completed, result)
-        case .failed(.reported(let words)): (state, content, failure) = (.failed, words, .reported)
-        case .failed(.timeout): (state, failure) = (.failed, .timeout)
-        case .failed(.workerDisconnected): (state, failure) = (.failed, .workerDisconnected)
-        case .cancelled: state = .cancelled
-        }
-        self.init(
-            id: id, state: state, content: content, failure: failure, details: details, cost: cost, endedAt: endedAt, sequence: sequence)
-    }
-
-    /// The ending as the living task has it. A failure of no kind counts as reported.
-    public var outcome: Outcome {
-        switch state {
-        case .completed: return .completed(result: content ?? .empty)
-        case .cancelled: return .cancelled
-        case .queued, .executing: preconditionFailure("a task ended as \(state)")
-        case .failed:
-            switch failure {
-            case .reported, nil: return .failed(.reported(content ?? .empty))
-            case .timeout: return .failed(.timeout)
-            case .workerDisconnected: return .failed(.workerDisconnected)
-            }
-        }
+        let bodies = payload.count + (metadata?.count ?? 0) + (ending?.ownedBytes ?? 0) + (progress?.ownedBytes ?? 0)
+        return names.reduce(bodies) { $0 + ($1?.count ?? 0) }
     }
 }

@@ -1,7 +1,7 @@
 // ResumeTable: the sessions whose sockets are gone, for as long as they may come back: who they were, and how far each was told of what it
-// listened to. A position is all that is kept; what was missed comes out of the history. Given back once, and only to the same user.
+// listened to. A position is all that is kept; what was missed comes out of the history. Given back only to the same user.
 //
-// Cost: parking and resuming are a table operation and a step in a chain; a session is about 220 bytes, and 48 for each position.
+// Cost: parking and resuming are a table operation and a step in a chain; a session is about 220 bytes, and 56 for each position.
 public import Base
 
 /// How far a watcher is in one task's stream.
@@ -11,11 +11,14 @@ public struct StreamPosition: Sendable, Equatable {
     public let epoch: UInt64
     /// The last number that was sent; 0 for nothing.
     public let sequence: UInt64
+    /// Whether nothing can follow it: the stream had ended, and its end was sent.
+    public let isOver: Bool
 
-    public init(task: TaskID, epoch: UInt64, sequence: UInt64) {
+    public init(task: TaskID, epoch: UInt64, sequence: UInt64, isOver: Bool = false) {
         self.task = task
         self.epoch = epoch
         self.sequence = sequence
+        self.isOver = isOver
     }
 }
 
@@ -26,6 +29,10 @@ public struct ParkedSession: Sendable {
     public let project: SharedBytes?
     /// What it listened to.
     public let positions: [StreamPosition]
+    /// The session that it came out of.
+    public let predecessor: ClientID?
+    /// The session that came out of this one: for as long as its client has not come with the new name, it may not know it.
+    public internal(set) var heir: ClientID?
     public let expiry: Instant
 
     /// Bytes that keeping it costs: itself, its place in the tables, its names, its positions.
@@ -36,7 +43,8 @@ public struct ParkedSession: Sendable {
     static let ownBytes = 256
 }
 
-/// All sessions that may come back.
+/// All sessions that may come back. One that came back stays until its client comes with its new name, or its time is up: the greeting
+/// that told the name may have been lost with its socket.
 public struct ResumeTable {
     private var slots: [ClientID: Int] = [:]
     /// In the order of their expiry: each waits equally long.
@@ -63,12 +71,16 @@ public struct ResumeTable {
 
     /// Keeps a session whose socket is gone; the oldest give way where there are too many.
     ///
+    /// - Parameter predecessor: the session that it came out of.
     /// - Precondition: `now` is not before an earlier call's.
-    public mutating func park(_ session: Session, _ positions: [StreamPosition], at now: Instant) {
+    public mutating func park(
+        _ session: Session, _ positions: [StreamPosition], after predecessor: ClientID? = nil, at now: Instant
+    ) {
         expire(at: now)
         drop(session.id)
         let entry = ParkedSession(
-            id: session.id, user: session.user, project: session.project, positions: positions, expiry: now + waitMax)
+            id: session.id, user: session.user, project: session.project, positions: positions, predecessor: predecessor,
+            expiry: now + waitMax)
         slots[entry.id] = parked.append(entry)
         bytes += entry.byteCount
         while count > sessionsMax || bytes > bytesMax, let oldest = parked[parked.first] {
@@ -77,11 +89,23 @@ public struct ResumeTable {
         }
     }
 
+    /// Shows a session to the user it belongs to; it stays where it is.
+    public mutating func session(_ id: ClientID, for user: SharedBytes, at now: Instant) -> ParkedSession? {
+        expire(at: now)
+        guard let slot = slots[id], let entry = parked[slot], entry.user == user else { return nil }
+        return entry
+    }
+
+    /// The session came back under another name.
+    public mutating func succeed(_ id: ClientID, by heir: ClientID) {
+        guard let slot = slots[id] else { return }
+        _ = parked.with(slot) { $0.heir = heir }
+    }
+
     /// Gives a session back to the user it belongs to; it is in the table no more. Whether a session is unknown, too old or somebody
     /// else's, nobody is told.
     public mutating func take(_ id: ClientID, for user: SharedBytes, at now: Instant) -> ParkedSession? {
-        expire(at: now)
-        guard let slot = slots[id], let entry = parked[slot], entry.user == user else { return nil }
+        guard let entry = session(id, for: user, at: now) else { return nil }
         drop(id)
         return entry
     }

@@ -60,7 +60,7 @@ public enum TaskEvent: Sendable {
         case .log(let log): Log.ownBytes + log.logs.count + (log.source?.count ?? 0) + (log.level?.count ?? 0)
         case .chunk(let bytes): TaskEvent.blockBytes + bytes.count
         case .failed(let fault): Fault.ownBytes + fault.byteCount
-        case .completed(let completion): Completion.ownBytes + completion.result.count + (completion.cost?.count ?? 0)
+        case .completed(let completion): Completion.ownBytes + completion.result.count + (completion.cost?.byteCount ?? 0)
         case .cancelled(let reason): reason.map { TaskEvent.blockBytes + $0.count } ?? 0
         }
     }
@@ -160,12 +160,12 @@ extension TaskEvent {
         public let step: SharedBytes?
         /// From its start, or from its submission where it never started.
         public let executionTime: TimeSpan?
-        /// A JSON value, byte for byte.
-        public let cost: SharedBytes?
+        /// Nil where the cost is not known.
+        public let cost: Cost?
 
         public init(
             error: Words, code: SharedBytes? = nil, type: SharedBytes? = nil, details: SharedBytes? = nil, step: SharedBytes? = nil,
-            executionTime: TimeSpan? = nil, cost: SharedBytes? = nil
+            executionTime: TimeSpan? = nil, cost: Cost? = nil
         ) {
             self.error = error
             self.code = code
@@ -176,19 +176,20 @@ extension TaskEvent {
             self.cost = cost
         }
 
-        /// This fault, with the server's time where the worker told none, and the last step that was reported.
-        func timed(_ elapsed: TimeSpan, step: SharedBytes?) -> Fault {
-            guard executionTime == nil || (self.step == nil && step != nil) else { return self }
+        /// This fault, with the server's time and the worker's rate where the reporter told none, and the last step that was reported.
+        func timed(_ elapsed: TimeSpan, step: SharedBytes?, rate: Rate? = nil) -> Fault {
+            guard executionTime == nil || (self.step == nil && step != nil) || (cost == nil && rate != nil) else { return self }
+            let time = executionTime ?? elapsed
             return Fault(
-                error: error, code: code, type: type, details: details, step: self.step ?? step, executionTime: executionTime ?? elapsed,
-                cost: cost)
+                error: error, code: code, type: type, details: details, step: self.step ?? step, executionTime: time,
+                cost: cost ?? rate.map { .metered($0, time) })
         }
 
-        static let ownBytes = 144 + TaskEvent.blockBytes
+        static let ownBytes = 160 + TaskEvent.blockBytes
 
         var byteCount: Int {
             let words = error.bytes.count + (code?.count ?? 0) + (type?.count ?? 0)
-            return words + (details?.count ?? 0) + (step?.count ?? 0) + (cost?.count ?? 0)
+            return words + (details?.count ?? 0) + (step?.count ?? 0) + (cost?.byteCount ?? 0)
         }
     }
 
@@ -198,20 +199,22 @@ extension TaskEvent {
         public let result: SharedBytes
         /// By the worker's clock where it told, else by the server's.
         public let executionTime: TimeSpan?
-        /// A JSON value, byte for byte; nil where the cost is not known.
-        public let cost: SharedBytes?
+        /// Nil where the cost is not known.
+        public let cost: Cost?
 
-        public init(result: SharedBytes, executionTime: TimeSpan? = nil, cost: SharedBytes? = nil) {
+        public init(result: SharedBytes, executionTime: TimeSpan? = nil, cost: Cost? = nil) {
             self.result = result
             self.executionTime = executionTime
             self.cost = cost
         }
 
-        /// This end, with the server's time where the worker told none.
-        func timed(_ elapsed: TimeSpan) -> Completion {
-            executionTime == nil ? Completion(result: result, executionTime: elapsed, cost: cost) : self
+        /// This end, with the server's time and the worker's rate where the worker told none.
+        func timed(_ elapsed: TimeSpan, rate: Rate? = nil) -> Completion {
+            guard executionTime == nil || (cost == nil && rate != nil) else { return self }
+            let time = executionTime ?? elapsed
+            return Completion(result: result, executionTime: time, cost: cost ?? rate.map { .metered($0, time) })
         }
 
-        static let ownBytes = 64 + TaskEvent.blockBytes
+        static let ownBytes = 96 + TaskEvent.blockBytes
     }
 }

@@ -49,14 +49,14 @@ public enum Outcome: Sendable {
 
 /// Why a task failed.
 public enum Failure: Sendable {
-    /// The worker's own words, as it sent them: the raw value of its `error`.
-    case reported(SharedBytes)
+    /// The own words of whoever worked on it.
+    case reported(TaskEvent.Words)
     case timeout
     case workerDisconnected
 
     var words: TaskEvent.Words {
         switch self {
-        case .reported(let words): .raw(words)
+        case .reported(let words): words
         case .timeout: .plain(Failure.timeoutWords)
         case .workerDisconnected: .plain(Failure.disconnectedWords)
         }

@@ -1,13 +1,12 @@
 // TaskTable: every task that is remembered, by name and by idempotency key, and which of the ended ones is forgotten next. An ended task
-// is forgotten when its time is up, or earlier when the ended ones together hold more than their share of memory.
+// is forgotten when its time is up, or earlier when the ended ones together hold more than their share of memory, or when somebody says so.
 internal import Base
 
 struct TaskTable {
     private var byID: [TaskID: TaskRecord] = [:]
     private var byKey: [SharedBytes: TaskRecord] = [:]
     /// The ended tasks in the order of their end, which is the order of their expiry.
-    private var ended: [Ended?] = []
-    private var endedHead = 0
+    private var ended = Chain<Ended>()
     private(set) var endedBytes = 0
 
     private struct Ended {
@@ -17,7 +16,7 @@ struct TaskTable {
     }
 
     var count: Int { byID.count }
-    var endedCount: Int { ended.count - endedHead }
+    var endedCount: Int { ended.count }
 
     subscript(id: TaskID) -> TaskRecord? { byID[id] }
 
@@ -38,29 +37,28 @@ struct TaskTable {
     mutating func ended(_ record: TaskRecord, expiry: Instant) {
         let bytes = record.retainedBytes
         endedBytes += bytes
-        ended.append(Ended(record: record, expiry: expiry, bytes: bytes))
+        record.endedPlace = ended.append(Ended(record: record, expiry: expiry, bytes: bytes))
     }
 
     /// When the next ended task is to be forgotten.
-    var nextExpiry: Instant? { endedHead < ended.count ? ended[endedHead]?.expiry : nil }
+    var nextExpiry: Instant? { ended[ended.first]?.expiry }
+
+    /// When the last ended task is to be forgotten.
+    var lastExpiry: Instant? { ended[ended.last]?.expiry }
+
+    /// Forgets an ended task now.
+    mutating func forget(_ record: TaskRecord) {
+        guard let entry = ended.remove(record.endedPlace) else { preconditionFailure("task \(record.id) is forgotten before its end") }
+        endedBytes -= entry.bytes
+        byID[record.id] = nil
+        releaseKey(of: record)
+    }
 
     /// Forgets the ended tasks whose time is up, and the oldest ones beyond `bytesMax`; `farewell` is told of each.
     mutating func expire(at now: Instant, bytesMax: Int, _ farewell: (TaskRecord) -> Void) {
-        while endedHead < ended.count, let oldest = ended[endedHead], oldest.expiry <= now || endedBytes > bytesMax {
-            ended[endedHead] = nil
-            endedHead += 1
-            endedBytes -= oldest.bytes
-            byID[oldest.record.id] = nil
+        while let oldest = ended[ended.first], oldest.expiry <= now || endedBytes > bytesMax {
+            forget(oldest.record)
             farewell(oldest.record)
-            releaseKey(of: oldest.record)
-        }
-        // The front gives its room back once it is half of the array: a constant cost for each task.
-        if endedHead > 1024, endedHead * 2 > ended.count {
-            ended.removeFirst(endedHead)
-            endedHead = 0
-        } else if endedHead == ended.count {
-            ended.removeAll(keepingCapacity: endedHead <= 1024)
-            endedHead = 0
         }
     }
 }

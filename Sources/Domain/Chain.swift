@@ -14,7 +14,7 @@ struct Chain<Element> {
     private var links: [Link] = []
     private var firstFree = Chain.none
     private(set) var first = Chain.none
-    private var last = Chain.none
+    private(set) var last = Chain.none
     private(set) var count = 0
 
     /// No slot.
@@ -44,6 +44,12 @@ struct Chain<Element> {
             if links.indices.contains(slot) { yield links[slot].element } else { yield nil }
         }
     }
+
+    /// The slot behind this one; the slot has an element.
+    func slot(after slot: Int) -> Int { links[slot].next }
+
+    /// The slot before this one; the slot has an element.
+    func slot(before slot: Int) -> Int { links[slot].previous }
 
     /// Changes the element in place.
     mutating func with<Result>(_ slot: Int, _ body: (inout Element) -> Result) -> Result? {

@@ -1,0 +1,69 @@
+// Broker+Records: which tasks outlive the process, and as what. A task is written down when it is promised to somebody, or when it first
+// has something to say; its events are written down from its first report on. A task that neither was promised nor says anything is
+// written nowhere.
+public import Base
+
+extension Broker {
+    /// Writes the task down as it stands.
+    func record(_ task: TaskRecord) {
+        task.keeping = .recorded
+        effects.append(.record(.submitted(image(of: task))))
+        guard let ending = task.ending, let endedAt = task.endedAt else { return }
+        let failure: FailureKind? = if case .failed(let reason) = task.outcome { FailureKind(reason) } else { nil }
+        effects.append(.record(.ended(TaskEnding(id: task.id, event: ending, failure: failure, endedAt: endedAt, sequence: task.sequence))))
+    }
+
+    /// From now on the task's events are written down: now those that are remembered, and each that comes.
+    func archive(_ task: TaskRecord) {
+        switch task.keeping {
+        case .archived, .refused: return
+        case .recorded: break
+        case .inMemory: record(task)
+        }
+        task.keeping = .archived
+        for publication in hub.last(.max, of: task.stream) { effects.append(.archive(publication)) }
+    }
+
+    /// Writes down, and lets it be told, that somebody began with the task.
+    func begin(_ task: TaskRecord, at now: Moment) {
+        let publication = number(.started(TaskEvent.Start(startedAt: now.wall, attempt: task.attempts)), of: task, at: now)
+        if task.isRecorded { recordStart(task, at: now) }
+        announce(publication, of: task)
+    }
+
+    /// Writes down that somebody began with the task.
+    func recordStart(_ task: TaskRecord, at now: Moment) {
+        let start = TaskAssignment(
+            id: task.id, worker: task.lastWorker?.text, startedAt: now.wall, attempts: task.attempts, sequence: task.sequence)
+        effects.append(.record(.assigned(start)))
+    }
+
+    /// The disk did not take the task. Whoever it was promised to is told so, and it is withdrawn; a task that somebody waits for goes on
+    /// without being written down.
+    public func recordFailed(of id: TaskID, at now: Moment) {
+        guard let task = tasks[id], task.isRecorded else { return }
+        task.keeping = .refused
+        guard task.isDetached else { return }
+        if !task.state.isTerminal { withdraw(task, .cancelled, at: now) }
+        tasks.releaseKey(of: task)
+    }
+
+    /// The task as plain values. One that has ended is shown as it was before: its end is a record of its own.
+    private func image(of task: TaskRecord) -> TaskImage {
+        TaskImage(
+            id: task.id, userID: task.user, projectID: task.project, group: task.group?.name ?? .empty, model: task.model, type: task.type,
+            priority: task.priority, provider: task.provider, origin: task.origin, isDetached: task.isDetached, metadata: task.metadata,
+            payload: task.payload, timeout: task.timeout, retriesLeft: task.retriesLeft, attempts: task.attempts,
+            idempotencyKey: task.idempotencyKey, createdAt: task.createdAt, enqueuedAt: task.enqueuedAt, deadline: deadline(of: task),
+            state: task.state.isTerminal ? .executing : task.state, sequence: task.sequence, worker: task.lastWorker?.text,
+            startedAt: task.startedAt)
+    }
+
+    private func deadline(of task: TaskRecord) -> WallTime? {
+        switch task.origin {
+        case .dispatched: WallTime(milliseconds: task.enqueuedAt.milliseconds &+ task.timeout.milliseconds)
+        // What ends it is silence, and it speaks on.
+        case .reported: nil
+        }
+    }
+}

@@ -1,0 +1,271 @@
+// EventStreamService: a task's events as server-sent events over HTTP (HTML, "Server-sent events"): greets with the present state or what
+// was missed, keeps the heartbeat, ends with the task. The events themselves come by Fanout; their words are EventStreamDialect's.
+//
+// Cost: an event is a chunk that all streams share, appended by reference; a stream holds nothing while its client keeps up.
+internal import Base
+internal import Dialects
+internal import Domain
+internal import HTTP1
+
+/// One answer that goes on for as long as its task does.
+final class EventWatcher {
+    fileprivate enum Phase {
+        /// It hears, in this place of the hub.
+        case listening(SubscriberID)
+        /// Its task has ended, and the last of what it is told waits in the backlog.
+        case ending
+    }
+
+    let task: TaskID
+    fileprivate let shape: ResponseShape
+    fileprivate let expiry: WallTime?
+    fileprivate var phase: Phase
+    /// What came faster than the client reads; nil while it keeps up.
+    fileprivate var backlog: Backlog?
+    /// When it is looked at next.
+    fileprivate(set) var deadline: Instant
+
+    fileprivate init(task: TaskID, shape: ResponseShape, expiry: WallTime?, subscriber: SubscriberID, deadline: Instant) {
+        self.task = task
+        self.shape = shape
+        self.expiry = expiry
+        self.deadline = deadline
+        phase = .listening(subscriber)
+    }
+}
+
+final class EventStreamService {
+    /// How long a browser waits before it comes again.
+    private static let retryDelay = TimeSpan.seconds(2)
+    /// A beginning above this size gets a block of its own instead of growing the turn's arena.
+    private static let arenaBytesMax = 256 << 10
+
+    private let context: Context
+    private let responses: Responses
+
+    init(_ context: Context, responses: Responses) {
+        self.context = context
+        self.responses = responses
+    }
+
+    // MARK: The beginning
+
+    /// Answers with a stream: the state and what follows it are one step, so that nothing is missed and nothing comes twice.
+    ///
+    /// - Parameter after: the last event that the client has; nil for one that begins.
+    func open(_ conversation: HTTPConversation, _ id: TaskID, after: UInt64?, _ principal: Principal, at now: Instant) {
+        guard let task = context.broker.task(id) else {
+            return responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
+        }
+        // HTML, "Server-sent events": only 204 keeps a browser from coming again.
+        guard task.ending == nil || after != task.sequence else {
+            context.text.removeAll()
+            return responses.respond(conversation, .noContent, at: now)
+        }
+        guard !conversation.exchange.shape.isHead else {
+            return responses.conclude(conversation, begin(conversation, at: now))
+        }
+        let deadline = deadline(principal.expiry, at: now)
+        if task.ending != nil {
+            let shape = begin(conversation, at: now)
+            writeBeginning(task, after: after, at: now)
+            sendText(conversation, shape)
+            context.outbox.write(to: conversation.id) { ResponseWriter.endBody(shape, into: &$0) }
+            return responses.conclude(conversation, shape)
+        }
+        let hub = context.broker.hub
+        guard let subscriber = hub.enter(.events, target: conversation.id.raw) else { return refuse(conversation, at: now) }
+        do throws(SubscriptionRefusal) {
+            _ = try hub.subscribe(subscriber, to: .task(id), from: task.sequence)
+        } catch {
+            hub.leave(subscriber)
+            return refuse(conversation, at: now)
+        }
+        let shape = begin(conversation, at: now)
+        context.metrics.eventStreamsOpen += 1
+        context.metrics.eventStreamsOpened += 1
+        conversation.request = .streaming(
+            EventWatcher(task: id, shape: shape, expiry: principal.expiry, subscriber: subscriber, deadline: deadline))
+        writeBeginning(task, after: after, at: now)
+        sendText(conversation, shape)
+    }
+
+    private func refuse(_ conversation: HTTPConversation, at now: Instant) {
+        responses.fail(conversation, .serviceUnavailable, "Too many watchers", at: now)
+    }
+
+    private func deadline(_ expiry: WallTime?, at now: Instant) -> Instant {
+        let beat = now + context.limits.pingInterval
+        guard let expiry else { return beat }
+        return min(beat, now + max(.milliseconds(expiry.milliseconds - context.moment(now).wall.milliseconds), .zero))
+    }
+
+    /// Writes the head.
+    ///
+    /// - Returns: the form in which it was written.
+    private func begin(_ conversation: HTTPConversation, at now: Instant) -> ResponseShape {
+        var shape = conversation.exchange.shape
+        if context.isDraining { shape.keepsAlive = false }
+        let date = context.date(now)
+        context.outbox.write(to: conversation.id) { writer in
+            ResponseWriter.begin(.ok, &shape, .streamed, date: date.span, into: &writer)
+            ResponseWriter.field("Content-Type", "text/event-stream", into: &writer)
+            ResponseWriter.field("Cache-Control", "no-store", into: &writer)
+            // A proxy of the common kind would wait for more before it passes on what it has.
+            ResponseWriter.field("X-Accel-Buffering", "no", into: &writer)
+            ResponseWriter.end(into: &writer)
+        }
+        context.metrics.count(.ok)
+        return shape
+    }
+
+    /// Writes into `context.text` what a stream begins with: what the client missed, else how the task stands, and its end if it has ended.
+    private func writeBeginning(_ task: TaskRecord, after: UInt64?, at now: Instant) {
+        let wall = context.moment(now).wall
+        context.text.removeAll()
+        EventStreamDialect.writeRetry(EventStreamService.retryDelay, to: &context.text)
+        if let after, case .whole(let missed) = context.broker.hub.since(after, epoch: nil, of: task.stream) {
+            for publication in missed { EventStreamDialect.write(publication, to: &context.text) }
+            return
+        }
+        let snapshot = TaskSnapshot(of: task)
+        EventStreamDialect.writeCurrentStatus(snapshot, at: wall, to: &context.text)
+        guard let ending = task.ending else { return }
+        EventStreamDialect.writeEnding(ending, of: snapshot, at: task.endedAt ?? wall, to: &context.text)
+    }
+
+    /// Sends what stands in `context.text` as one chunk.
+    private func sendText(_ conversation: HTTPConversation, _ shape: ResponseShape) {
+        let outbox = context.outbox
+        context.text.withSpan { text in
+            guard text.count > EventStreamService.arenaBytesMax else {
+                return outbox.write(to: conversation.id) { writer in
+                    ResponseWriter.beginChunk(text.count, shape, into: &writer)
+                    writer.append(text)
+                    ResponseWriter.endChunk(shape, into: &writer)
+                }
+            }
+            outbox.write(to: conversation.id) { ResponseWriter.beginChunk(text.count, shape, into: &$0) }
+            outbox.append(SharedBytes(copying: text), to: conversation.id)
+            outbox.write(to: conversation.id) { ResponseWriter.endChunk(shape, into: &$0) }
+        }
+    }
+
+    // MARK: What many get
+
+    /// Sends an event in its turn: at once, or behind what the client has not read yet. The event that ends the task ends the stream.
+    func send(_ delivery: Delivery, of publication: Publication, to conversation: HTTPConversation) {
+        guard case .streaming(let watcher) = conversation.request, case .listening(let subscriber) = watcher.phase else { return }
+        if watcher.backlog != nil || context.outbox.queuedBytes(conversation.id) >= context.outbox.room(conversation.id) {
+            hold(delivery, of: publication, watcher, conversation)
+        } else {
+            put(delivery, watcher, conversation)
+            // Every stream of HTTP/1.1 gets the chunk as it is.
+            if watcher.shape.version == .http11 { context.outbox.setShares(conversation.id, true) }
+        }
+        if publication.event.isTerminal {
+            context.broker.hub.leave(subscriber)
+            watcher.phase = .ending
+        }
+        settle(conversation, watcher)
+    }
+
+    private func put(_ delivery: Delivery, _ watcher: EventWatcher, _ conversation: HTTPConversation) {
+        switch watcher.shape.version {
+        case .http11: context.outbox.append(delivery.bytes, to: conversation.id)
+        case .http10: context.outbox.append(delivery.bytes[delivery.first], to: conversation.id)
+        }
+        context.metrics.messagesOut &+= UInt64(delivery.messageCount)
+    }
+
+    private func hold(_ delivery: Delivery, of publication: Publication, _ watcher: EventWatcher, _ conversation: HTTPConversation) {
+        if watcher.backlog == nil {
+            context.metrics.backlogs += 1
+            watcher.backlog = Backlog(logBytesMax: context.limits.waitingLogBytesMax)
+            context.outbox.setShares(conversation.id, false)
+            context.outbox.awaitRoom(conversation.id)
+        }
+        guard let toll = watcher.backlog?.append(delivery, of: publication) else { return }
+        context.metrics.conflated &+= UInt64(toll.conflated)
+        context.metrics.logsLeftOut &+= UInt64(toll.logsLeftOut)
+    }
+
+    /// Ends a stream that has said all, or that waits for too much: it breaks off, and its client may come back for the rest.
+    private func settle(_ conversation: HTTPConversation, _ watcher: EventWatcher) {
+        guard let backlog = watcher.backlog else {
+            if case .ending = watcher.phase { finish(conversation, watcher, keepsAlive: true) }
+            return
+        }
+        guard context.outbox.queuedBytes(conversation.id) + backlog.byteCount > context.limits.queuedBytesMax else { return }
+        context.metrics.eventStreamsSlow += 1
+        context.log.debug("stream closed", ("connection", conversation.id), ("reason", "events are read too slowly" as StaticString))
+        var shape = watcher.shape
+        shape.keepsAlive = false
+        conclude(conversation, watcher, shape)
+    }
+
+    /// Sends what was held back, as far as there is room.
+    func refill(_ conversation: HTTPConversation) {
+        guard case .streaming(let watcher) = conversation.request, watcher.backlog != nil else { return }
+        release(conversation, watcher, below: context.limits.conflatedBytesMin)
+        if watcher.backlog != nil { context.outbox.awaitRoom(conversation.id) }
+        settle(conversation, watcher)
+    }
+
+    /// Moves what was held back into the queue until that is as long as told.
+    private func release(_ conversation: HTTPConversation, _ watcher: EventWatcher, below bytesMax: Int) {
+        while context.outbox.queuedBytes(conversation.id) < bytesMax, let piece = watcher.backlog?.popFirst() {
+            switch piece {
+            case .delivery(let delivery, _): put(delivery, watcher, conversation)
+            case .message: preconditionFailure("a WebSocket's message is for a stream")
+            case .gap(let gap):
+                context.text.removeAll()
+                EventStreamDialect.writeGap(of: gap.task, from: gap.first, through: gap.last, at: gap.at, to: &context.text)
+                sendText(conversation, watcher.shape)
+            }
+        }
+        if watcher.backlog?.isEmpty == true { watcher.backlog = nil }
+    }
+
+    // MARK: Time and the end
+
+    /// The heartbeat, and the end of one whose token is over.
+    func tick(_ conversation: HTTPConversation, _ watcher: EventWatcher, at now: Instant) {
+        if let expiry = watcher.expiry, context.moment(now).wall >= expiry { return end(conversation, watcher) }
+        watcher.deadline = deadline(watcher.expiry, at: now)
+        // Where something waits, a comment keeps nobody alive.
+        guard watcher.backlog == nil, context.outbox.queuedBytes(conversation.id) == 0 else { return }
+        context.text.removeAll()
+        EventStreamDialect.writeHeartbeat(to: &context.text)
+        sendText(conversation, watcher.shape)
+    }
+
+    /// Ends the stream in order, and its connection: what waits still goes out.
+    func end(_ conversation: HTTPConversation, _ watcher: EventWatcher) {
+        release(conversation, watcher, below: .max)
+        finish(conversation, watcher, keepsAlive: false)
+    }
+
+    private func finish(_ conversation: HTTPConversation, _ watcher: EventWatcher, keepsAlive: Bool) {
+        var shape = watcher.shape
+        if context.isDraining || !keepsAlive { shape.keepsAlive = false }
+        context.outbox.write(to: conversation.id) { ResponseWriter.endBody(shape, into: &$0) }
+        conclude(conversation, watcher, shape)
+    }
+
+    private func conclude(_ conversation: HTTPConversation, _ watcher: EventWatcher, _ shape: ResponseShape) {
+        closed(watcher)
+        context.outbox.setShares(conversation.id, false)
+        responses.conclude(conversation, shape)
+        // Requests that came meanwhile are next.
+        context.resumable.append(conversation.id)
+    }
+
+    /// The stream is over, or its client is gone.
+    func closed(_ watcher: EventWatcher) {
+        if case .listening(let subscriber) = watcher.phase { context.broker.hub.leave(subscriber) }
+        watcher.phase = .ending
+        watcher.backlog = nil
+        context.metrics.eventStreamsOpen -= 1
+    }
+}

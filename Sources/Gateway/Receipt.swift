@@ -1,0 +1,41 @@
+// Receipt: the answer that a request gets once what it asked for is written down. Until then the request waits, and with it what follows
+// on its connection.
+internal import Base
+internal import Dialects
+internal import Domain
+
+enum Receipt {
+    /// A task was taken in, and stood so.
+    indirect case accepted(OrderForm, TaskRecord, TaskSnapshot)
+    /// An outside program's report, or several in one request.
+    case verdict(Judgement)
+    case verdicts([Judgement])
+    case removed(TaskID)
+}
+
+/// What became of an event that an outside program reported, and the task by which it stands or falls.
+struct Judgement {
+    private let verdict: ProducerVerdict
+    private let task: TaskRecord?
+
+    init(_ verdict: ProducerVerdict, _ task: TaskRecord? = nil) {
+        self.verdict = verdict
+        self.task = task
+    }
+
+    /// The verdict as it can be told: a task that could not be written down was not taken in, nor what was said of it.
+    var standing: ProducerVerdict {
+        guard let task, !task.isRecorded else { return verdict }
+        return .refused(.notStored)
+    }
+
+    var isRefused: Bool {
+        if case .refused = standing { true } else { false }
+    }
+}
+
+/// A judgement with the mark under which a producer asked for it.
+struct MarkedVerdict {
+    let mark: SharedBytes
+    let judgement: Judgement
+}

@@ -1,0 +1,127 @@
+// Archive: the journal as the loop sees it: batches and questions go to it, its words come back by a mailbox, and once in a while it is
+// asked to forget. Translates between the machine's values and the storage's; decides nothing.
+import Base
+import Domain
+import Gateway
+import Reactor
+import Storage
+
+final class Archive {
+    /// What comes home from the journal.
+    private enum News: Sendable {
+        case report(Journal.Report)
+        case finding(Finding)
+    }
+
+    private let journal: Journal
+    private let mailbox: Mailbox<News>
+    private let log: Log
+    private let memory: TimeSpan
+    private var records: [RecordEntry] = []
+    private var inquiries: [Inquiry] = []
+    private var news: [News] = []
+    private var nextSweep: Instant
+
+    /// How often the journal is asked to forget what is too old.
+    private static let sweepInterval = TimeSpan.seconds(60)
+
+    init(_ configuration: Configuration, doorbell: Doorbell, log: Log, at now: Instant) throws(StorageError) {
+        let mailbox = Mailbox<News>(doorbell: doorbell)
+        journal = try Journal(StorageLocation(configuration.data), configuration.storage) { mailbox.post(.report($0)) }
+        self.mailbox = mailbox
+        self.log = log
+        memory = configuration.historyTTL
+        nextSweep = now
+    }
+
+    /// Gives the server what the last process left.
+    func restore(_ server: Server, resultTTL: TimeSpan, endedBytesMax: Int, at now: Instant, wall: WallTime) throws(StorageError) {
+        let since = WallTime(milliseconds: wall.milliseconds - resultTTL.milliseconds)
+        let recovery = try journal.recover(endedSince: since, endedBytesMax: endedBytesMax)
+        guard !recovery.live.isEmpty || !recovery.ended.isEmpty else { return }
+        log.info("tasks taken up again", ("live" as StaticString, recovery.live.count), ("ended" as StaticString, recovery.ended.count))
+        server.restore(live: recovery.live, ended: recovery.ended, at: now)
+    }
+
+    // MARK: Out
+
+    /// Hands over what the server wants written down and looked up.
+    func collect(from server: Server, at now: Instant) {
+        server.takeRecords(into: &records)
+        if !records.isEmpty {
+            do throws(StorageError) {
+                try journal.append(records)
+            } catch {
+                server.recordsFailed(records, reason: error.description, at: now)
+            }
+            // The batch is the journal's now: what is appended next belongs to another.
+            records = []
+        }
+        server.takeInquiries(into: &inquiries)
+        for inquiry in inquiries { ask(inquiry, for: server, at: now) }
+        inquiries.removeAll(keepingCapacity: true)
+    }
+
+    private func ask(_ inquiry: Inquiry, for server: Server, at now: Instant) {
+        let mailbox = mailbox
+        do throws(StorageError) {
+            switch inquiry.question {
+            case .progress(let id, let limit):
+                try journal.progress(of: id, limit: limit, from: .newest) { result in
+                    mailbox.post(.finding(Finding(to: inquiry, result.map { .progress($0.rows) }.content)))
+                }
+            case .events(let id, let sequence, let limit):
+                try journal.events(of: id, after: sequence, limit: limit) { result in
+                    mailbox.post(.finding(Finding(to: inquiry, result.map { .events($0.rows, hasMore: $0.hasMore) }.content)))
+                }
+            }
+        } catch {
+            server.found(Finding(to: inquiry, .failed(error.description)), at: now)
+        }
+    }
+
+    // MARK: Home
+
+    /// Tells the server what became of records and questions.
+    func deliver(to server: Server, at now: Instant) {
+        mailbox.drain(into: &news)
+        for piece in news {
+            switch piece {
+            case .report(.committed(let number)): server.committed(upTo: number, at: now)
+            case .report(.failed(let entries, let error)): server.recordsFailed(entries, reason: error.description, at: now)
+            case .finding(let finding): server.found(finding, at: now)
+            }
+        }
+        news.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Time
+
+    /// When `sweepDue` is wanted next.
+    var nextDeadline: Instant { nextSweep }
+
+    /// Has the journal forget what is too old.
+    func sweepDue(at now: Instant, wall: WallTime) {
+        nextSweep = now + Archive.sweepInterval
+        journal.forget(before: WallTime(milliseconds: wall.milliseconds - memory.milliseconds))
+    }
+
+    /// Writes what was handed over, and lets go of the data.
+    func close() {
+        do throws(StorageError) {
+            try journal.close()
+        } catch {
+            log.error("the database was not closed in order", ("reason", error.description))
+        }
+    }
+}
+
+extension Result where Success == Finding.Content, Failure == StorageError {
+    /// The answer, or why there is none.
+    fileprivate var content: Finding.Content {
+        switch self {
+        case .success(let content): content
+        case .failure(let error): .failed(error.description)
+        }
+    }
+}
