@@ -103,6 +103,7 @@ struct Option: Sendable {
         milliseconds("task-result-ttl-ms", \.resultTTL, "how long an ended task is remembered"),
         bytes("max-result-memory-bytes", \.endedBytesMax, "memory of ended tasks; beyond it the oldest are forgotten early"),
         bytes("max-payload-memory-bytes", \.payloadBytesMax, "memory of the payloads of tasks that have not ended"),
+        milliseconds("recovery-grace-ms", \.recoveryGrace, "how long after a restart a worker may come back for its task"),
         milliseconds("abandoned-grace-ms", \.abandonedGrace, "how long a cancelled or timed-out task keeps its worker's room"),
         number("max-connections", \.connectionsMax, 1...16_000_000, "connections open at once; the descriptor limit also bounds them"),
         bytes("max-header-bytes", \.headerBytesMax, "bytes of a request's head", max: 65_535),

@@ -3,6 +3,7 @@
     python3 test_readme.py      writes that list into the README
 """
 import json
+import os
 import re
 import subprocess
 
@@ -38,7 +39,10 @@ def test_example(server, tmp_path, example):
     with python(ROOT / "Sources/Clients/examples/worker-python.py", server.url("/ws", "ws")) as worker:
         worker.says("connected as W")
         script = example["script"].replace("http://localhost:8000", server.url(""))
-        ran = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+        # `signalbox` is the program, and finds the secret where the server keeps it.
+        variables = os.environ | {"PATH": f"{os.path.dirname(BINARY)}:{os.environ['PATH']}", "DATA": server.folder.name + "/data"}
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=30, cwd=tmp_path, env=variables)
     assert ran.returncode == 0, ran.stderr
     assert UUID.sub("ID", ran.stdout).strip() == UUID.sub("ID", example["output"]).strip()
     if example["kind"] == "json":
