@@ -74,7 +74,7 @@ let package = Package(
             name: "LoadGenerator", dependencies: ["Base", "CLinux", "LoadSupport"], path: "Benchmarks/LoadGenerator",
             swiftSettings: house),
         .executableTarget(
-            name: "idle-bench", dependencies: ["Base", "Gateway"], path: "Benchmarks/IdleBench", swiftSettings: house),
+            name: "idle-bench", dependencies: ["Base", "Domain", "Gateway"], path: "Benchmarks/IdleBench", swiftSettings: house),
         .executableTarget(
             name: "RawEcho", path: "Benchmarks/RawEcho", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])],
             linkerSettings: [.linkedLibrary("crypto")]),

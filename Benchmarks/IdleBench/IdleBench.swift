@@ -5,6 +5,7 @@
 //
 // Each watcher has a task of its own; the tasks are given in before, and what they weigh is told apart.
 import Base
+import Domain
 import Gateway
 import Glibc
 
@@ -42,6 +43,7 @@ struct IdleBench {
     private let server: Server
     private var now = Instant(nanoseconds: 1_000_000_000)
     private var dirty: [ConnectionID] = []
+    private var records: [RecordEntry] = []
     private var slices = unsafe [iovec](repeating: iovec(), count: 64)
     private var output = 0
     /// What the server wrote last.
@@ -186,7 +188,14 @@ struct IdleBench {
         server.received(id, &span, at: now)
         if let deadline = server.nextDeadline, deadline <= now { server.timersDue(at: now) }
         server.turnEnded(TurnReport(duration: .microseconds(1), bytesIn: bytes.count, bytesOut: 0, refused: 0), at: now)
+        commit()
         drain()
+    }
+
+    /// A disk that takes everything at once.
+    private mutating func commit() {
+        server.takeRecords(into: &records)
+        if let last = records.last { server.committed(upTo: last.number, at: now) }
     }
 
     private mutating func drain() {

@@ -2,12 +2,12 @@
 // older, and the oldest logs give way to a note of the gap. Status, endings and what is said to it alone always stay. Sends nothing and
 // closes nobody: whoever owns it knows the limit and the connection.
 //
-// Cost: an operation is a few stores and a look-up or two; nothing is held while a watcher keeps up.
+// Cost: an operation is a few stores and a look-up or two; a watcher that keeps up has none, and pays a pointer for it.
 internal import Base
 internal import Domain
 internal import WebSockets
 
-struct Backlog {
+final class Backlog {
     /// Logs that were left out.
     struct Gap: Equatable {
         let task: TaskID
@@ -82,7 +82,7 @@ struct Backlog {
     // MARK: In
 
     /// Joins a publication behind everything that waits.
-    mutating func append(_ delivery: Delivery, of publication: Publication) -> Toll {
+    func append(_ delivery: Delivery, of publication: Publication) -> Toll {
         var toll = Toll()
         let role: Role
         switch publication.conflation {
@@ -112,11 +112,11 @@ struct Backlog {
     }
 
     /// Joins what is said to the watcher alone behind everything that waits.
-    mutating func append(_ kind: MessageKind, _ text: SharedBytes) {
+    func append(_ kind: MessageKind, _ text: SharedBytes) {
         _ = insert(Item(piece: .message(kind, text), role: .kept, bytes: text.count + Backlog.itemBytes, epoch: nil))
     }
 
-    private mutating func insert(_ item: Item) -> Int {
+    private func insert(_ item: Item) -> Int {
         let slot: Int
         if firstFree == Backlog.none {
             slot = items.count
@@ -142,7 +142,7 @@ struct Backlog {
 
     // MARK: Giving way
 
-    private mutating func leaveOutOldestLog() -> Bool {
+    private func leaveOutOldestLog() -> Bool {
         guard logHead < logs.count else { return false }
         let slot = logs[logHead]
         guard case .log(let gap) = items[slot].role else { preconditionFailure("slot \(slot) holds no log") }
@@ -155,7 +155,7 @@ struct Backlog {
         return true
     }
 
-    private mutating func forgetOldestLog() {
+    private func forgetOldestLog() {
         logBytes -= items[logs[logHead]].bytes
         logHead += 1
         guard logHead > 64, logHead * 2 > logs.count else { return }
@@ -164,7 +164,7 @@ struct Backlog {
     }
 
     /// Two gaps of a stream with nothing between them are one.
-    private mutating func join(_ earlier: Int, _ later: Int) {
+    private func join(_ earlier: Int, _ later: Int) {
         guard earlier != Backlog.none, later != Backlog.none, case .gap(var gap) = items[earlier].piece,
             case .gap(let next) = items[later].piece
         else { return }
@@ -175,7 +175,7 @@ struct Backlog {
     }
 
     /// Takes an item out of its place; what is known of it by other names is not looked at.
-    private mutating func remove(_ slot: Int) {
+    private func remove(_ slot: Int) {
         let item = items[slot]
         if item.previous == Backlog.none { first = item.next } else { items[item.previous].next = item.next }
         if item.next == Backlog.none { last = item.previous } else { items[item.next].previous = item.previous }
@@ -192,7 +192,7 @@ struct Backlog {
     // MARK: Out
 
     /// Takes what leaves first.
-    mutating func popFirst() -> Piece? {
+    func popFirst() -> Piece? {
         guard first != Backlog.none else { return nil }
         let slot = first
         let piece = items[slot].piece

@@ -116,7 +116,7 @@ struct BacklogTests {
 
     @Test("after what left, everything begins anew")
     func reuse() {
-        var backlog = Backlog(logBytesMax: 1_000)
+        let backlog = Backlog(logBytesMax: 1_000)
         var source = Source(1)
         for number in 1...1_000 as ClosedRange<UInt64> {
             _ = backlog.append(Self.delivery("p"), of: Self.publication(.progress, &source, number: number))
@@ -184,7 +184,7 @@ struct BacklogTests {
     func oracle(_ seed: UInt64) {
         var random = Seeded(seed: seed)
         let logBytesMax = Int.random(in: 0...2_000, using: &random)
-        var backlog = Backlog(logBytesMax: logBytesMax)
+        let backlog = Backlog(logBytesMax: logBytesMax)
         var plain = Plain(logBytesMax: logBytesMax)
         var sources = (1...4).map { Source(UInt64($0)) }
         for number in 1...600 as ClosedRange<UInt64> {
