@@ -103,6 +103,8 @@ public struct Limits: Sendable {
     public var modelsMax = 64
     /// A worker's words about a step of its task: kept with the task.
     public var progressTextBytesMax = 4 << 10
+    /// What a reporter knows of a step besides: kept with the task, and in its history.
+    public var stepInfoBytesMax = 512 << 10
     /// Lines that one message adds to a task's log: they are kept with the task for a while.
     public var logBytesMax = 64 << 10
     /// The name of a group or a model.

@@ -217,7 +217,7 @@ private struct Reader {
         TaskEvent.Progress(
             reported: try members.number("progress", in: text).map { min(max($0, 0), 100) },
             message: try words("message", text, &scratch), step: try words("step", text, &scratch),
-            stepInfo: try object("step_info", text),
+            stepInfo: try object("step_info", text).map { info throws(RequestProblem) in try info.bounded("step_info", limits) },
             currentStep: try textOrNumber("current_step", limits.progressTextBytesMax, text, &scratch),
             totalSteps: try count("total_steps", text), completedSteps: try count("completed_steps", text))
     }

@@ -50,13 +50,6 @@ public struct UserTaskCursor: Sendable, Equatable {
         writer.append(UInt8(ascii: "-"))
         id.write(to: &writer)
     }
-
-    /// Whether a task stands behind this place: is older, or of the same moment and of a greater name.
-    public func isBefore(createdAt other: WallTime, id otherID: TaskID) -> Bool {
-        guard createdAt == other else { return other < createdAt }
-        // By bytes: two names that look alike are two names.
-        return id.description.utf8.lexicographicallyPrecedes(otherID.description.utf8)
-    }
 }
 
 public enum UserTaskAPI {

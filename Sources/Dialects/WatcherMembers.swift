@@ -46,3 +46,13 @@ extension Members {
         return .unknownType(String(word.unicodeScalars.prefix(64).map(Character.init)))
     }
 }
+
+extension SharedBytes {
+    /// A reporter's JSON that is kept with its task.
+    func bounded(_ name: StaticString, _ limits: Limits) throws(RequestProblem) -> SharedBytes {
+        guard count <= limits.stepInfoBytesMax else {
+            throw .outOfRange(member: name, expected: "at most \(limits.stepInfoBytesMax) bytes long")
+        }
+        return self
+    }
+}

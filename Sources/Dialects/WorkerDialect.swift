@@ -127,7 +127,7 @@ public enum WorkerDialect {
             reported: percent.map { min(max($0, 0), 100) },
             message: try members.text("message", bytesMax: limits.progressTextBytesMax, in: text, &scratch),
             step: try members.text("step", bytesMax: limits.progressTextBytesMax, in: text, &scratch),
-            stepInfo: raw("step_info", members, text),
+            stepInfo: try raw("step_info", members, text).map { info throws(RequestProblem) in try info.bounded("step_info", limits) },
             currentStep: try members.text("current_step", bytesMax: limits.progressTextBytesMax, in: text, &scratch),
             totalSteps: try count("total_steps", members, text), completedSteps: try count("completed_steps", members, text))
     }

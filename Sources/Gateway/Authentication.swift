@@ -33,7 +33,7 @@ extension Route {
     /// The surface that asks who speaks; nil where nobody is asked, whatever the operator chose.
     var surface: Surface? {
         switch self {
-        case .submit(.dispatch), .task, .cancel, .unknownTask: .dispatch
+        case .submit(.dispatch), .task, .cancel: .dispatch
         case .submit(.gpu), .gpuTask, .gpuConnections, .gpuStatistics, .taskSocket, .eventStream: .task
         case .userTask, .userTasks, .removeTask, .userSocket: .user
         case .report, .reports, .producerSocket: .producer
@@ -44,6 +44,7 @@ extension Route {
         // A balancer has no token, and a browser sends none when it loads a page; neither hears anything about anybody.
         case .health, .readiness, .asset: nil
         case .options, .methodNotAllowed, .notFound: nil
+        case .unknownTask(let surface): surface
         }
     }
 }

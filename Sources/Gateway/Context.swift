@@ -60,6 +60,9 @@ final class Context {
         broker = Broker(limits: limits, random: random)
     }
 
+    /// Whether more waits for a disk that refuses it than may: then nothing is taken in that would have to be written.
+    var isDiskOverfull: Bool { recorder.unwrittenBytes > limits.unwrittenBytesMax }
+
     // MARK: Time
 
     /// Notes what the wall's clock shows now; it may step, deadlines do not.

@@ -43,12 +43,25 @@ final class EffectPerformer {
         if context.recorder.mayKeep(promise) { keep(promise, at: now) }
     }
 
+    /// A task that is not written down is kept as well as it ever will be.
+    private func acknowledge(_ id: TaskID, to worker: Worker, at now: Instant) {
+        let promise = Promise.acknowledgement(id, worker)
+        if context.broker.task(id)?.isRecorded == true { promised(promise, at: now) } else { keep(promise, at: now) }
+    }
+
+    /// Whoever waits for a result is not kept waiting for a disk that refuses it.
+    private func promisedOutcome(_ exchange: ExchangeID, _ task: TaskRecord, at now: Instant) {
+        guard task.isRecorded, !context.recorder.isFailing else { return answer(exchange, task, at: now) }
+        promised(.outcome(exchange, task), at: now)
+    }
+
     /// Everything that the promise depends on is safe.
     func keep(_ promise: Promise, at now: Instant) {
         switch promise {
         case .receipt(let exchange):
             guard case .http(let conversation) = context.conversation(exchange.connection) else { return }
             http.stored(conversation, number: exchange.number, at: now)
+        case .outcome(let exchange, let task): answer(exchange, task, at: now)
         case .acknowledgement(let id, let worker):
             tell(worker) { writer in
                 WorkerDialect.writeAcknowledgement(id, to: &writer)
@@ -65,13 +78,8 @@ final class EffectPerformer {
         }
     }
 
-    /// Something that the promise may depend on was not written: what can be tried again is waited for, and the rest is told as it is.
-    func judge(_ promise: Promise, at now: Instant) {
-        if context.recorder.hasUnwritten, !isRefused(promise) { context.recorder.delay(promise) } else { keep(promise, at: now) }
-    }
-
-    /// Whether the promise cannot be kept, however long it is waited.
-    private func isRefused(_ promise: Promise) -> Bool {
+    /// Whether the promise cannot be kept however long it waits, or is not worth the wait: then it is told as it is.
+    func isBroken(_ promise: Promise) -> Bool {
         switch promise {
         case .receipt(let exchange):
             guard case .http(let conversation) = context.conversation(exchange.connection),
@@ -79,12 +87,13 @@ final class EffectPerformer {
             else { return false }
             switch receipt {
             case .accepted(_, let task, _): return !task.isRecorded
-            case .verdict(let judgement): return judgement.isRefused
-            case .verdicts(let judgements): return judgements.allSatisfy(\.isRefused)
-            case .removed: return false
+            case .verdict(let judgement): return judgement.isUnwritten
+            case .verdicts(let judgements): return judgements.contains(where: \.isUnwritten) && judgements.allSatisfy(\.isRefused)
+            case .removed, .cancelled: return false
             }
-        case .verdicts(_, let verdicts): return verdicts.allSatisfy(\.judgement.isRefused)
-        case .acknowledgement, .dismissal: return false
+        case .outcome: return true
+        // A socket's verdicts come in the order of its reports.
+        case .acknowledgement, .dismissal, .verdicts: return false
         }
     }
 
@@ -101,7 +110,7 @@ final class EffectPerformer {
                 return nil
             }
         case .acknowledge(let id, let worker):
-            promised(.acknowledgement(id, worker), at: now)
+            acknowledge(id, to: worker, at: now)
         case .accept(let exchange, _):
             promised(.receipt(exchange), at: now)
         case .record(let record):
@@ -114,9 +123,13 @@ final class EffectPerformer {
             hubClients.screen(publication, at: now)
             fanout.deliver(publication)
         case .answer(let exchange, let task):
-            guard case .http(let conversation) = context.conversation(exchange.connection) else { return }
-            http.taskEnded(conversation, number: exchange.number, task, at: now)
+            promisedOutcome(exchange, task, at: now)
         }
+    }
+
+    private func answer(_ exchange: ExchangeID, _ task: TaskRecord, at now: Instant) {
+        guard case .http(let conversation) = context.conversation(exchange.connection) else { return }
+        http.taskEnded(conversation, number: exchange.number, task, at: now)
     }
 
     private func tell(_ worker: Worker, _ body: (inout ByteWriter) -> Splice?) {

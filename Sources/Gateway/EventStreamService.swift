@@ -1,5 +1,6 @@
-// EventStreamService: a task's events as server-sent events over HTTP (HTML, "Server-sent events"): greets with the present state or what
-// was missed, keeps the heartbeat, ends with the task. The events themselves come by Fanout; their words are EventStreamDialect's.
+// EventStreamService: a task's events as server-sent events over HTTP (HTML, "Server-sent events"): begins with what was missed, out of
+// memory or the journal, or with the present state; keeps the heartbeat, ends with the task. The events themselves come by Fanout; their
+// words are EventStreamDialect's.
 //
 // Cost: an event is a chunk that all streams share, appended by reference; a stream holds nothing while its client keeps up.
 internal import Base
@@ -17,18 +18,21 @@ final class EventWatcher {
     }
 
     let task: TaskID
+    /// Who was admitted.
+    let principal: Principal
     fileprivate let shape: ResponseShape
-    fileprivate let expiry: WallTime?
     fileprivate var phase: Phase
     /// What came faster than the client reads; nil while it keeps up.
     fileprivate var backlog: Backlog?
     /// When it is looked at next.
     fileprivate(set) var deadline: Instant
+    /// What waited for it when it was looked at last, and how often in a row that was as much.
+    fileprivate var standstill = (bytes: 0, beats: 0)
 
-    fileprivate init(task: TaskID, shape: ResponseShape, expiry: WallTime?, subscriber: SubscriberID, deadline: Instant) {
+    fileprivate init(task: TaskID, _ principal: Principal, shape: ResponseShape, subscriber: SubscriberID, deadline: Instant) {
         self.task = task
+        self.principal = principal
         self.shape = shape
-        self.expiry = expiry
         self.deadline = deadline
         phase = .listening(subscriber)
     }
@@ -37,28 +41,56 @@ final class EventWatcher {
 final class EventStreamService {
     /// How long a browser waits before it comes again.
     private static let retryDelay = TimeSpan.seconds(2)
-    /// A beginning above this size gets a block of its own instead of growing the turn's arena.
+    /// A piece of the beginning above this size gets a block of its own instead of growing the turn's arena.
     private static let arenaBytesMax = 256 << 10
 
     private let context: Context
     private let responses: Responses
+    private let replayer: Replayer
 
-    init(_ context: Context, responses: Responses) {
+    init(_ context: Context, responses: Responses, replayer: Replayer) {
         self.context = context
         self.responses = responses
+        self.replayer = replayer
     }
 
     // MARK: The beginning
 
-    /// Answers with a stream: the state and what follows it are one step, so that nothing is missed and nothing comes twice.
+    /// Answers with a stream, once what the client missed is at hand. Until then the request waits, and with it what follows on its
+    /// connection.
     ///
     /// - Parameter after: the last event that the client has; nil for one that begins.
-    func open(_ conversation: HTTPConversation, _ id: TaskID, after: UInt64?, _ principal: Principal, at now: Instant) {
-        guard let task = context.broker.task(id) else {
-            return responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
+    func open(_ conversation: HTTPConversation, _ task: TaskRecord, after: UInt64?, _ principal: Principal, at now: Instant) {
+        let position = after.map { StreamPosition(task: task.id, epoch: task.stream.origin.epoch, sequence: $0) }
+        // Who asks for the head alone is told nothing that was missed.
+        if let position, !conversation.exchange.shape.isHead, replayer.begin(conversation.id, [position]) {
+            conversation.request = .inquiring(.missedEvents(position, principal))
+        } else {
+            answer(conversation, task, position, principal, at: now)
         }
+    }
+
+    /// The journal has answered.
+    func found(_ conversation: HTTPConversation, number: UInt32, _ content: Finding.Content, at now: Instant) {
+        guard replayer.found(conversation.id, number: number, content),
+            case .inquiring(.missedEvents(let position, let principal)) = conversation.request
+        else { return }
+        // Meanwhile the task may be gone, and another have its name: one that is not for this client, or that it has nothing of.
+        if let task = context.broker.task(position.task), principal.maySee(taskOwner: task.user, taskID: task.id) {
+            answer(conversation, task, position.epoch == task.stream.origin.epoch ? position : nil, principal, at: now)
+        } else {
+            responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
+        }
+        replayer.end(conversation.id)
+        context.resumable.append(conversation.id)
+    }
+
+    /// Answers with a stream: the state and what follows it are one step, so that nothing is missed and nothing comes twice.
+    private func answer(
+        _ conversation: HTTPConversation, _ task: TaskRecord, _ position: StreamPosition?, _ principal: Principal, at now: Instant
+    ) {
         // HTML, "Server-sent events": only 204 keeps a browser from coming again.
-        guard task.ending == nil || after != task.sequence else {
+        guard task.ending == nil || position?.sequence != task.sequence else {
             context.text.removeAll()
             return responses.respond(conversation, .noContent, at: now)
         }
@@ -68,15 +100,14 @@ final class EventStreamService {
         let deadline = deadline(principal.expiry, at: now)
         if task.ending != nil {
             let shape = begin(conversation, at: now)
-            writeBeginning(task, after: after, at: now)
-            sendText(conversation, shape)
+            sendBeginning(conversation, shape, task, position, at: now)
             context.outbox.write(to: conversation.id) { ResponseWriter.endBody(shape, into: &$0) }
             return responses.conclude(conversation, shape)
         }
         let hub = context.broker.hub
         guard let subscriber = hub.enter(.events, target: conversation.id.raw) else { return refuse(conversation, at: now) }
         do throws(SubscriptionRefusal) {
-            _ = try hub.subscribe(subscriber, to: .task(id), from: task.sequence)
+            _ = try hub.subscribe(subscriber, to: .task(task.id), from: task.sequence)
         } catch {
             hub.leave(subscriber)
             return refuse(conversation, at: now)
@@ -85,9 +116,8 @@ final class EventStreamService {
         context.metrics.eventStreamsOpen += 1
         context.metrics.eventStreamsOpened += 1
         conversation.request = .streaming(
-            EventWatcher(task: id, shape: shape, expiry: principal.expiry, subscriber: subscriber, deadline: deadline))
-        writeBeginning(task, after: after, at: now)
-        sendText(conversation, shape)
+            EventWatcher(task: task.id, principal, shape: shape, subscriber: subscriber, deadline: deadline))
+        sendBeginning(conversation, shape, task, position, at: now)
     }
 
     private func refuse(_ conversation: HTTPConversation, at now: Instant) {
@@ -119,15 +149,28 @@ final class EventStreamService {
         return shape
     }
 
-    /// Writes into `context.text` what a stream begins with: what the client missed, else how the task stands, and its end if it has ended.
-    private func writeBeginning(_ task: TaskRecord, after: UInt64?, at now: Instant) {
-        let wall = context.moment(now).wall
+    /// Sends what a stream begins with: what the client missed, else how the task stands, and its end if it has ended.
+    private func sendBeginning(
+        _ conversation: HTTPConversation, _ shape: ResponseShape, _ task: TaskRecord, _ position: StreamPosition?, at now: Instant
+    ) {
         context.text.removeAll()
         EventStreamDialect.writeRetry(EventStreamService.retryDelay, to: &context.text)
-        if let after, case .whole(let missed) = context.broker.hub.since(after, epoch: nil, of: task.stream) {
-            for publication in missed { EventStreamDialect.write(publication, to: &context.text) }
-            return
+        if let position, let missed = replayer.missed(position, by: conversation.id) {
+            context.metrics.eventsReplayed += UInt64(missed.count)
+            for publication in missed {
+                if context.text.count > EventStreamService.arenaBytesMax {
+                    sendText(conversation, shape)
+                    context.text.removeAll()
+                }
+                EventStreamDialect.write(publication, to: &context.text)
+            }
+        } else {
+            writeState(of: task, at: context.moment(now).wall)
         }
+        sendText(conversation, shape)
+    }
+
+    private func writeState(of task: TaskRecord, at wall: WallTime) {
         let snapshot = TaskSnapshot(of: task)
         EventStreamDialect.writeCurrentStatus(snapshot, at: wall, to: &context.text)
         guard let ending = task.ending else { return }
@@ -197,6 +240,11 @@ final class EventStreamService {
             return
         }
         guard context.outbox.queuedBytes(conversation.id) + backlog.byteCount > context.limits.queuedBytesMax else { return }
+        giveUp(conversation, watcher)
+    }
+
+    /// Breaks the stream off: its client may come back for the rest.
+    private func giveUp(_ conversation: HTTPConversation, _ watcher: EventWatcher) {
         context.metrics.eventStreamsSlow += 1
         context.log.debug("stream closed", ("connection", conversation.id), ("reason", "events are read too slowly" as StaticString))
         var shape = watcher.shape
@@ -231,10 +279,16 @@ final class EventStreamService {
 
     /// The heartbeat, and the end of one whose token is over.
     func tick(_ conversation: HTTPConversation, _ watcher: EventWatcher, at now: Instant) {
-        if let expiry = watcher.expiry, context.moment(now).wall >= expiry { return end(conversation, watcher) }
-        watcher.deadline = deadline(watcher.expiry, at: now)
-        // Where something waits, a comment keeps nobody alive.
-        guard watcher.backlog == nil, context.outbox.queuedBytes(conversation.id) == 0 else { return }
+        guard !watcher.principal.hasExpired(at: context.moment(now).wall) else { return end(conversation, watcher) }
+        watcher.deadline = deadline(watcher.principal.expiry, at: now)
+        // Where something waits, a comment keeps nobody alive; a client that takes nothing of it is gone, as one that answers no ping.
+        let waiting = context.outbox.queuedBytes(conversation.id)
+        guard waiting == 0 else {
+            watcher.standstill = (waiting, waiting == watcher.standstill.bytes ? watcher.standstill.beats + 1 : 0)
+            if watcher.standstill.beats >= 2 { giveUp(conversation, watcher) }
+            return
+        }
+        guard watcher.backlog == nil else { return }
         context.text.removeAll()
         EventStreamDialect.writeHeartbeat(to: &context.text)
         sendText(conversation, watcher.shape)
@@ -260,6 +314,9 @@ final class EventStreamService {
         // Requests that came meanwhile are next.
         context.resumable.append(conversation.id)
     }
+
+    /// The connection is gone: nothing is read for it any more.
+    func closed(_ id: ConnectionID) { replayer.end(id) }
 
     /// The stream is over, or its client is gone.
     func closed(_ watcher: EventWatcher) {

@@ -22,11 +22,13 @@ final class HTTPService {
     let eventStreams: EventStreamService
     private var head = RequestHead()
 
-    init(_ context: Context, responses: Responses, producers: ProducerService, hubClients: HubService) {
+    init(
+        _ context: Context, responses: Responses, producers: ProducerService, hubClients: HubService, eventStreams: EventStreamService
+    ) {
         self.context = context
         self.responses = responses
         upgrades = Upgrades(context, responses: responses)
-        eventStreams = EventStreamService(context, responses: responses)
+        self.eventStreams = eventStreams
         requests = Requests(
             context, responses: responses, upgrades: upgrades, producers: producers, hubClients: hubClients, eventStreams: eventStreams)
     }
@@ -212,6 +214,7 @@ final class HTTPService {
         case .waiting(let task): context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
         case .streaming(let watcher): eventStreams.closed(watcher)
         }
+        eventStreams.closed(conversation.id)
     }
 
     /// The server stops: a connection that owes nothing ends.

@@ -91,6 +91,11 @@ final class HubClient {
         }
     }
 
+    /// Whether it is told what happens.
+    var isListening: Bool {
+        if case .listening = phase { true } else { false }
+    }
+
     /// Its socket is closing: from now on it is told nothing, and how far it was told is kept.
     func leave(_ broker: Broker) {
         guard case .listening(let session) = phase else { return }
@@ -102,5 +107,14 @@ final class HubClient {
         }
         broker.hub.leave(session.subscriber)
         phase = .leaving(session, positions, broker.hub.number)
+    }
+
+    /// Of what it was to be told of a task only so much was on its way when its socket closed.
+    func rewind(_ id: TaskID, to sequence: UInt64) {
+        guard case .leaving(let session, var positions, let number) = phase,
+            let index = positions.firstIndex(where: { $0.task == id })
+        else { return }
+        positions[index] = StreamPosition(task: id, epoch: positions[index].epoch, sequence: sequence)
+        phase = .leaving(session, positions, number)
     }
 }

@@ -159,7 +159,7 @@ final class HubRequests {
 
     // MARK: Refusals
 
-    private func refuseTask(_ conversation: HTTPConversation, at now: Instant) {
+    func refuseTask(_ conversation: HTTPConversation, at now: Instant) {
         context.text.removeAll()
         let status = ProgressAPI.writeUnknownTask(to: &context.text)
         responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .notFound, at: now)

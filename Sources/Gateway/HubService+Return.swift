@@ -159,7 +159,11 @@ extension HubService {
                 continue
             }
             context.metrics.eventsReplayed += UInt64(missed.count)
-            for publication in missed { tell(publication, conversation, client) }
+            for publication in missed where !tell(publication, conversation, client) {
+                // Given up in the midst of it: the rest is told when it comes back.
+                client.rewind(item.task, to: publication.sequence - 1)
+                break
+            }
         }
     }
 
@@ -182,18 +186,24 @@ extension HubService {
         return Return(task: parked.task, missed: missed)
     }
 
-    private func tell(_ publication: Publication, _ conversation: WebSocketConversation, _ client: HubClient) {
+    /// - Returns: false where it could not be told all of it, because its socket is closing.
+    private func tell(_ publication: Publication, _ conversation: WebSocketConversation, _ client: HubClient) -> Bool {
+        let count = HubDialect.messageCount(of: publication.event)
         if client.request.isBatched {
-            guard HubDialect.messageCount(of: publication.event) > 0 else { return }
-            return sender.tell(conversation) { (writer: inout ByteWriter) -> Void in HubDialect.writeLines(publication, to: &writer) }
+            guard count > 0 else { return true }
+            guard client.isListening else { return false }
+            sender.tell(conversation) { (writer: inout ByteWriter) -> Void in HubDialect.writeLines(publication, to: &writer) }
+            return true
         }
-        for part in 0..<HubDialect.messageCount(of: publication.event) {
+        for part in 0..<count {
+            guard client.isListening else { return false }
             sender.tell(conversation) { (writer: inout ByteWriter) -> Void in HubDialect.write(publication, part: part, to: &writer) }
         }
+        return true
     }
 }
 
 extension UInt64 {
     /// A position that nobody knows: no stream has that many events.
-    fileprivate static var unknown: UInt64 { .max }
+    static var unknown: UInt64 { .max }
 }

@@ -10,6 +10,7 @@ final class HubService {
     let context: Context
     let sender: WebSocketSender
     let replayer: Replayer
+    private let eventStreams: EventStreamService
     var sessions: SessionTable
     var resumable: ResumeTable
     /// The sockets of the sessions.
@@ -20,10 +21,13 @@ final class HubService {
     /// How often a session's signs of life are written down at most.
     private static let touchInterval = TimeSpan.seconds(60)
 
-    init(_ context: Context, sender: WebSocketSender, random: Randomness) {
+    init(
+        _ context: Context, sender: WebSocketSender, eventStreams: EventStreamService, replayer: Replayer, random: Randomness
+    ) {
         self.context = context
         self.sender = sender
-        replayer = Replayer(context)
+        self.eventStreams = eventStreams
+        self.replayer = replayer
         sessions = SessionTable(sessionsMax: context.limits.connectionsMax, random: random)
         resumable = ResumeTable(
             waitMax: context.limits.sessionResumeTime, sessionsMax: context.limits.parkedSessionsMax,
@@ -215,6 +219,8 @@ final class HubService {
         for part in 0..<HubDialect.endingCount(of: details) {
             tell(conversation, client) { HubDialect.writeEnding(of: details, part: part, to: &$0) }
         }
+        // Given up in the midst of it: it is told anew when it comes back.
+        if !client.isListening { client.rewind(id, to: .unknown) }
     }
 
     /// Sends a message about a task, on one line where the client reads lines.
@@ -262,16 +268,27 @@ final class HubService {
         let hub = context.broker.hub
         let topic = Topic.task(publication.task)
         for (subscriber, target) in zip(hub.listeners(of: topic), hub.targets(of: topic)) {
-            guard let conversation = context.conversation(ConnectionID(raw: target)) else { continue }
-            guard case .webSocket(let conversation) = conversation else { continue }
-            if conversation.principal.maySee(taskOwner: publication.user, taskID: publication.task) { continue }
-            hub.unsubscribe(subscriber, from: topic)
-            switch conversation.role {
-            case .hubClient(let client): deafen(client, conversation.id, to: publication.task)
-            // The task that it watched is gone.
-            case .taskWatcher: sender.close(conversation, .unknownTask)
-            case .userWatcher, .echo, .worker, .producer, .refused: break
+            switch context.conversation(ConnectionID(raw: target)) {
+            case .http(let conversation):
+                guard case .streaming(let watcher) = conversation.request,
+                    !watcher.principal.maySee(taskOwner: publication.user, taskID: publication.task)
+                else { continue }
+                eventStreams.end(conversation, watcher)
+            case .webSocket(let conversation):
+                if conversation.principal.maySee(taskOwner: publication.user, taskID: publication.task) { continue }
+                hub.unsubscribe(subscriber, from: topic)
+                dismiss(conversation, from: publication.task)
+            case nil: continue
             }
+        }
+    }
+
+    private func dismiss(_ conversation: WebSocketConversation, from task: TaskID) {
+        switch conversation.role {
+        case .hubClient(let client): deafen(client, conversation.id, to: task)
+        // The task that it watched is gone.
+        case .taskWatcher: sender.close(conversation, .unknownTask)
+        case .userWatcher, .echo, .worker, .producer, .refused: break
         }
     }
 

@@ -46,4 +46,6 @@ public struct Finding: Sendable {
 /// What a request asked the journal for.
 enum Inquirer {
     case storedHistory(TaskID)
+    /// What came after the position, for a stream of events.
+    case missedEvents(StreamPosition, Principal)
 }

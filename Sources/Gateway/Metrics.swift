@@ -46,7 +46,7 @@ struct Metrics {
     mutating func count(_ status: HTTPStatus) { responses[min(status.code / 100, 5)] += 1 }
 
     /// Appends the page.
-    func write(_ broker: Broker, queuedBytes: Int, version: StaticString, to writer: inout ByteWriter) {
+    func write(_ broker: Broker, _ recorder: Recorder, queuedBytes: Int, version: StaticString, to writer: inout ByteWriter) {
         var page = MetricsPage()
         page.begin("build_info", .gauge, "The version that runs.", to: &writer)
         writer.append("signalbox_build_info{version=\"")
@@ -71,6 +71,9 @@ struct Metrics {
         page.counter("received_bytes_total", "Bytes received.", bytesIn, to: &writer)
         page.counter("sent_bytes_total", "Bytes sent.", bytesOut, to: &writer)
         page.gauge("queued_bytes", "Bytes that wait to be sent.", queuedBytes, to: &writer)
+        page.gauge("records_waiting", "Records that are not written yet.", recorder.waitingCount, to: &writer)
+        page.gauge("promises_waiting", "Answers that wait for records.", recorder.promiseCount, to: &writer)
+        page.counter("records_lost_total", "Records given up because the disk refused them.", UInt64(recorder.lost), to: &writer)
         writeFanout(&page, to: &writer)
 
         page.counter("http_requests_total", "Requests whose head was read.", requests, to: &writer)

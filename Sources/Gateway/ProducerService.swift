@@ -34,6 +34,8 @@ final class ProducerService {
     private func judge(_ event: Result<ProducerEvent, RequestProblem>, at now: Moment) -> Judgement {
         let judgement: Judgement
         switch event {
+        // The disk has refused more than is kept for it: nothing is taken that could not be written.
+        case .success where context.isDiskOverfull: judgement = Judgement(.refused(.notStored))
         case .success(.register(let registration)): judgement = register(registration, at: now)
         case .success(.started(let id)): judgement = report(.started, of: id, at: now)
         case .success(.progress(let id, let progress)): judgement = report(.progress(progress), of: id, at: now)
@@ -119,8 +121,9 @@ final class ProducerService {
     /// What a request reports is known.
     func heard(_ conversation: HTTPConversation, one event: Result<ProducerEvent, RequestProblem>, at now: Instant) {
         let judgement = judge(event, at: context.moment(now))
-        guard !judgement.isRefused else { return answer(conversation, judgement, at: now) }
-        store(conversation, .verdict(judgement))
+        // That a task has ended already, or is there already, confirms what was reported before: it waits for the disk like that.
+        guard judgement.isRefused, !judgement.confirms else { return store(conversation, .verdict(judgement)) }
+        answer(conversation, judgement, at: now)
     }
 
     func heard(_ conversation: HTTPConversation, all words: Result<[ProducerWord], RequestProblem>, at now: Instant) {

@@ -11,6 +11,8 @@ enum Receipt {
     case verdict(Judgement)
     case verdicts([Judgement])
     case removed(TaskID)
+    /// A task was cancelled: whoever was told so does not meet it again.
+    case cancelled(OrderForm, TaskRecord)
 }
 
 /// What became of an event that an outside program reported, and the task by which it stands or falls.
@@ -31,6 +33,20 @@ struct Judgement {
 
     var isRefused: Bool {
         if case .refused = standing { true } else { false }
+    }
+
+    /// Whether it is refused because of what was reported before.
+    var confirms: Bool {
+        switch verdict {
+        case .refused(.ended), .refused(.alreadyRegistered): true
+        case .accepted, .refused: false
+        }
+    }
+
+    /// Whether its task was to be written down, and was not.
+    var isUnwritten: Bool {
+        guard let task else { return false }
+        return !task.isRecorded
     }
 }
 

@@ -1,6 +1,9 @@
 // Recorder: what is to be written down, in order, and who is told something only once it is: "Durability" of the plan. Nothing is promised
 // that the end of the process could lose. Writes nothing itself, which is the journal's, and knows no database.
 //
+// What the disk did not take is tried again before anything newer, under the numbers that it had: a task's name may be another's by then,
+// and an end that is written behind its successor's beginning would be the successor's end.
+//
 // Cost: a record is an append; a promise an append and a comparison. With nothing on its way a promise is kept at once.
 internal import Base
 internal import Domain
@@ -9,6 +12,8 @@ internal import Domain
 enum Promise {
     /// The answer of a request that waits as `storing`.
     case receipt(ExchangeID)
+    /// The answer of a request that waits for the end of a task that is written down: the same is answered again, by whichever process.
+    case outcome(ExchangeID, TaskRecord)
     /// A worker's result is stored.
     case acknowledgement(TaskID, Worker)
     /// A worker that asked to leave has empty hands: said behind what acknowledges its last result.
@@ -27,24 +32,27 @@ struct Recorder {
     /// Records that nobody has taken yet.
     private var entries: [RecordEntry] = []
     private var lastNumber: UInt64 = 0
-    /// Everything up to here is written, or has failed and was dealt with.
+    /// Everything up to here is written, or was given up.
     private var settledNumber: UInt64 = 0
+    /// In the order of their numbers.
     private var pledges: [Pledge] = []
     private var pledgesHead = 0
     /// Promises of which somebody found out only after the domain had decided; their turn comes behind its records.
     private var requested: [Promise] = []
-    /// What could not be written and has to be, and who waits for it.
-    private var unwritten: [Record] = []
-    private var delayed: [Promise] = []
+    /// What the disk did not take, in the order of its numbers. While there is any, nothing newer is given to it.
+    private var unwritten: [RecordEntry] = []
     private(set) var unwrittenBytes = 0
     /// When the unwritten is tried again; nil while there is none.
     private(set) var retryTime: Instant?
     /// Records given up.
     private(set) var lost = 0
 
-    /// Records on their way to the disk.
-    var onTheirWay: UInt64 { lastNumber - settledNumber }
-    var promiseCount: Int { pledges.count - pledgesHead + delayed.count }
+    /// Records that are not written yet.
+    var waitingCount: Int { Int(lastNumber - settledNumber) }
+    /// Promises that wait for them.
+    var promiseCount: Int { pledges.count - pledgesHead }
+    /// Whether the disk refused what it was given last.
+    var isFailing: Bool { !unwritten.isEmpty }
 
     // MARK: In
 
@@ -65,26 +73,65 @@ struct Recorder {
 
     /// - Returns: whether the promise may be kept at once; otherwise it is remembered.
     mutating func mayKeep(_ promise: Promise) -> Bool {
-        guard lastNumber > settledNumber || !unwritten.isEmpty else { return true }
+        guard lastNumber > settledNumber else { return true }
         pledges.append(Pledge(number: lastNumber, promise: promise))
+        if !entries.isEmpty { entries[entries.count - 1].isAwaited = true }
         return false
     }
 
     // MARK: Out
 
-    /// Moves the records that were appended since the last call to `list`.
+    /// Moves the records that the disk may be given now to `list`.
     mutating func take(into list: inout [RecordEntry]) {
         list.removeAll(keepingCapacity: true)
-        swap(&list, &entries)
+        if unwritten.isEmpty { swap(&list, &entries) }
     }
 
     // MARK: What became of them
 
-    /// Everything up to `number` is written, but for what was told to have failed.
+    /// Everything up to `number` is written, but for what was given up.
     ///
     /// - Returns: the promises to be kept now, in their order.
     mutating func committed(upTo number: UInt64) -> [Promise] {
         settledNumber = max(settledNumber, number)
+        return takeDue()
+    }
+
+    /// These are not written. Tasks that were to be taken in are refused; the rest is tried again after a while, as far as there is room
+    /// for what nobody was promised.
+    ///
+    /// - Returns: the tasks whose coming could not be written.
+    mutating func failed(_ failures: [RecordEntry], bytesMax: Int, retryAt: Instant) -> [TaskImage] {
+        var refused: [TaskImage] = []
+        var names: Set<TaskID> = []
+        for failure in failures {
+            switch failure.record {
+            case .submitted(let image):
+                refused.append(image)
+                names.insert(image.id)
+            // What is said of a task that is not taken in has nowhere to stand.
+            case let record where record.task.map(names.contains) ?? false: break
+            case .ended, .removed, .resumed: keep(failure)
+            case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed:
+                if unwrittenBytes <= bytesMax { keep(failure) } else { lost += 1 }
+            }
+        }
+        unwritten.sort { $0.number < $1.number }
+        if unwritten.isEmpty {
+            settledNumber = max(settledNumber, failures.last?.number ?? 0)
+        } else if retryTime == nil {
+            retryTime = retryAt
+        }
+        return refused
+    }
+
+    private mutating func keep(_ entry: RecordEntry) {
+        unwritten.append(entry)
+        unwrittenBytes += entry.record.heldBytes
+    }
+
+    /// The promises before which nothing waits any more, in their order.
+    mutating func takeDue() -> [Promise] {
         var due: [Promise] = []
         while pledgesHead < pledges.count, pledges[pledgesHead].number <= settledNumber {
             due.append(pledges[pledgesHead].promise)
@@ -94,50 +141,25 @@ struct Recorder {
         return due
     }
 
-    /// These are not written. What was promised to somebody or ends a task is tried again after a while; the rest is lost.
-    ///
-    /// - Returns: the tasks whose coming could not be written, and the promises that are now to be judged: those that depended on it.
-    mutating func failed(_ failures: [RecordEntry], bytesMax: Int, retryAt: Instant) -> (tasks: [TaskID], promises: [Promise]) {
-        guard let last = failures.last?.number else { return ([], []) }
-        var tasks: [TaskID] = []
-        for failure in failures {
-            switch failure.record {
-            case .submitted(let image): tasks.append(image.id)
-            case .ended, .removed, .resumed:
-                guard unwrittenBytes <= bytesMax else {
-                    lost += 1
-                    break
-                }
-                unwritten.append(failure.record)
-                unwrittenBytes += failure.record.heldBytes
-            case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed:
-                lost += 1
-            }
+    /// The promises that can no longer be kept, however long they wait: whom they were given is told so now.
+    mutating func takeBroken(_ isBroken: (Promise) -> Bool) -> [Promise] {
+        pledges.removeFirst(pledgesHead)
+        pledgesHead = 0
+        var broken: [Promise] = []
+        pledges.removeAll { pledge in
+            guard isBroken(pledge.promise) else { return false }
+            broken.append(pledge.promise)
+            return true
         }
-        if !unwritten.isEmpty, retryTime == nil { retryTime = retryAt }
-        settledNumber = max(settledNumber, last)
-        var judged: [Promise] = []
-        while pledgesHead < pledges.count, pledges[pledgesHead].number <= last {
-            judged.append(pledges[pledgesHead].promise)
-            pledgesHead += 1
-        }
-        trim()
-        return (tasks, judged)
+        return broken
     }
 
-    /// Keeps a promise back until what could not be written is.
-    mutating func delay(_ promise: Promise) { delayed.append(promise) }
-
-    var hasUnwritten: Bool { !unwritten.isEmpty }
-
-    /// Tries again what could not be written.
+    /// Lets the disk be given again what it did not take, and behind it what came since.
     mutating func retry() {
         retryTime = nil
         unwrittenBytes = 0
-        for record in unwritten { append(record) }
+        entries = unwritten + entries
         unwritten = []
-        for promise in delayed { pledges.append(Pledge(number: lastNumber, promise: promise)) }
-        delayed = []
     }
 
     private mutating func trim() {
@@ -147,6 +169,23 @@ struct Recorder {
         } else if pledgesHead > 1_024, pledgesHead * 2 > pledges.count {
             pledges.removeFirst(pledgesHead)
             pledgesHead = 0
+        }
+    }
+}
+
+extension Record {
+    /// The task that it is about; nil for a session.
+    fileprivate var task: TaskID? {
+        switch self {
+        case .submitted(let image): image.id
+        case .assigned(let assignment): assignment.id
+        case .requeued(let requeue): requeue.id
+        case .resumed(let id, _), .removed(let id), .progressCleared(let id): id
+        case .progressed(let row): row.taskID
+        case .logged(let row): row.taskID
+        case .happened(let row): row.taskID
+        case .ended(let ending): ending.id
+        case .sessionOpened, .sessionTouched, .sessionClosed: nil
         }
     }
 }

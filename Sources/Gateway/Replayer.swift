@@ -1,6 +1,6 @@
 // Replayer: what watchers missed, whole or not at all: out of memory, and where that does not reach back, out of the journal first. Reads
 // page after page until the rows meet what memory holds; then, in one step with the greeting, they are one row without a gap. Sends
-// nothing, which is the services': each has its own.
+// nothing, which is the services': all have the same, so that the journal is read for so many watchers and no more.
 //
 // Cost: what memory holds costs a copy of its publications. The journal is asked for a thousand events at a time, a millisecond or two
 // each on its own thread.
@@ -109,6 +109,7 @@ final class Replayer {
             reading.eventCount += 1
             reading.byteCount += publication.byteCount
             guard reading.byteCount <= context.limits.replayBytesMax else {
+                reading.byteCount -= known.reduce(0) { $0 + $1.byteCount }
                 known = []
                 return false
             }

@@ -20,6 +20,8 @@ final class Requests {
     private let eventStreams: EventStreamService
     private var hasWarnedOfEndlessTokens = false
 
+    private static let notStored: StaticString = "Task could not be stored"
+
     init(
         _ context: Context, responses: Responses, upgrades: Upgrades, producers: ProducerService, hubClients: HubService,
         eventStreams: EventStreamService
@@ -67,8 +69,7 @@ final class Requests {
         switch route {
         case .notFound:
             responses.fail(conversation, .notFound, "Not found", at: now)
-        case .unknownTask:
-            responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
+        case .unknownTask(let surface): refuseTask(conversation, on: surface, at: now)
         case .methodNotAllowed(let allow):
             responses.fail(conversation, .methodNotAllowed, "Method not allowed", allow: allow, at: now)
         case .options(let allow):
@@ -111,6 +112,17 @@ final class Requests {
             let user = try? QueryText(of: head.target, in: bytes).value(of: "user_id"), TaskID(user.span) != nil
         else { return principal }
         return Principal(user: user)
+    }
+
+    /// There is no such task, and cannot be: answered as everywhere where there is none.
+    private func refuseTask(_ conversation: HTTPConversation, on surface: Surface, at now: Instant) {
+        switch surface {
+        case .user: users.refuseTask(conversation, at: now)
+        case .producer: producers.answer(conversation, Judgement(.refused(.unknownTask)), at: now)
+        case .hub: hub.refuseTask(conversation, at: now)
+        case .dispatch, .task, .worker, .monitor, .operations:
+            responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
+        }
     }
 
     /// A client that waits to be asked for its body is asked (RFC 9110 §10.1.1).
@@ -258,6 +270,9 @@ final class Requests {
     }
 
     private func submit(_ conversation: HTTPConversation, _ order: Order, _ form: OrderForm, at now: Instant) {
+        guard !order.isAsync || !context.isDiskOverfull else {
+            return responses.fail(conversation, .serviceUnavailable, Requests.notStored, at: now)
+        }
         context.text.removeAll()
         do throws(SubmissionRefusal) {
             let exchange = conversation.exchangeID
@@ -285,7 +300,7 @@ final class Requests {
         switch receipt {
         case .accepted(let form, let task, let snapshot):
             guard task.isRecorded else {
-                responses.fail(conversation, .serviceUnavailable, "Task could not be stored", at: now)
+                responses.fail(conversation, .serviceUnavailable, Requests.notStored, at: now)
                 break
             }
             form.writeAccepted(snapshot, to: &context.text)
@@ -293,6 +308,7 @@ final class Requests {
         case .verdict(let judgement): producers.answer(conversation, judgement, at: now)
         case .verdicts(let judgements): producers.answer(conversation, judgements, at: now)
         case .removed(let id): users.answerRemoved(conversation, id, at: now)
+        case .cancelled(let form, let task): respond(conversation, form, .cancelled(task), at: now)
         }
         context.resumable.append(conversation.id)
     }
@@ -302,6 +318,7 @@ final class Requests {
         guard conversation.number == number, case .inquiring(let inquirer) = conversation.request else { return }
         switch inquirer {
         case .storedHistory(let id): hub.answerStoredHistory(conversation, id, content, at: now)
+        case .missedEvents: preconditionFailure("what a stream missed is found by its watcher's number")
         }
         context.resumable.append(conversation.id)
     }
@@ -334,6 +351,14 @@ final class Requests {
         context.text.removeAll()
         let isTheirs = context.broker.task(id).map { principal.mayActFor($0.user) } ?? false
         let cancellation = isTheirs ? context.broker.cancel(id, at: context.moment(now)) : .unknownTask
+        if case .cancelled(let task) = cancellation {
+            conversation.request = .storing(.cancelled(form, task))
+            return context.recorder.request(.receipt(conversation.exchangeID))
+        }
+        respond(conversation, form, cancellation, at: now)
+    }
+
+    private func respond(_ conversation: HTTPConversation, _ form: OrderForm, _ cancellation: Cancellation, at now: Instant) {
         let status = form.writeCancellation(cancellation, to: &context.text)
         responses.respond(conversation, HTTPStatus(rawValue: UInt16(status)) ?? .ok, at: now)
     }
@@ -354,7 +379,7 @@ final class Requests {
                 return responses.fail(conversation, .badRequest, .outOfRange(
                     member: lastEventID == nil ? "last_seq" : "Last-Event-ID", expected: "a whole number"), at: now)
             }
-            eventStreams.open(conversation, id, after: after, principal, at: now)
+            eventStreams.open(conversation, task, after: after, principal, at: now)
         } catch {
             responses.fail(conversation, error.status, error.sentence, at: now)
         }
@@ -362,7 +387,9 @@ final class Requests {
 
     private func answerMetrics(_ conversation: HTTPConversation, at now: Instant) {
         context.text.removeAll()
-        context.metrics.write(context.broker, queuedBytes: context.outbox.queuedBytes, version: context.settings.version, to: &context.text)
+        context.metrics.write(
+            context.broker, context.recorder, queuedBytes: context.outbox.queuedBytes, version: context.settings.version,
+            to: &context.text)
         responses.respond(conversation, .ok, contentType: "text/plain; version=0.0.4; charset=utf-8", at: now)
     }
 

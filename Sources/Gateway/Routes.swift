@@ -75,8 +75,8 @@ enum Route {
     case options(allow: StaticString)
     case methodNotAllowed(allow: StaticString)
     case notFound
-    /// A task whose name cannot be one.
-    case unknownTask
+    /// A task whose name cannot be one. Each surface has its words for a task that is not there.
+    case unknownTask(Surface)
 }
 
 /// Finds the route of one request.
@@ -115,63 +115,66 @@ struct Routes: ~Copyable, ~Escapable {
         if match("/ws") != nil { return by(get: .workerSocket) }
         guard let captures = match("/api/task/{taskId}") else {
             guard let captures = match("/api/task/{taskId}/cancel"), !isWord(captures[0], "task") else { return nil }
-            return by(post: task(captures, &scratch) { .cancel($0, .dispatch) })
+            return by(post: task(captures, &scratch, on: .dispatch) { .cancel($0, .dispatch) })
         }
         if isWord(captures[0], "tasks") { return by(get: .userTasks(query)) }
         if isWord(captures[0], "register") { return by(post: .report(.register, nil)) }
         if isWord(captures[0], "events") { return by(post: .reports) }
-        return by(get: task(captures, &scratch) { .task($0) })
+        return by(get: task(captures, &scratch, on: .dispatch) { .task($0) })
     }
 
     private func gpu(_ scratch: inout ByteWriter) -> Route? {
         guard match("/api/gpu/{rest...}") != nil else { return nil }
         if let captures = match("/api/gpu/tasks/{task_id}/ws") { return by(get: .taskSocket(name(captures, &scratch))) }
         if match("/api/gpu/tasks") != nil { return by(post: .submit(.gpu)) }
-        if let captures = match("/api/gpu/tasks/{task_id}") { return by(get: task(captures, &scratch) { .gpuTask($0) }) }
+        if let captures = match("/api/gpu/tasks/{task_id}") { return by(get: task(captures, &scratch, on: .task) { .gpuTask($0) }) }
         if let captures = match("/api/gpu/tasks/{task_id}/connections") {
-            return by(get: task(captures, &scratch) { .gpuConnections($0) })
+            return by(get: task(captures, &scratch, on: .task) { .gpuConnections($0) })
         }
-        if let captures = match("/api/gpu/tasks/{task_id}/cancel") { return by(post: task(captures, &scratch) { .cancel($0, .gpu) }) }
+        if let captures = match("/api/gpu/tasks/{task_id}/cancel") {
+            return by(post: task(captures, &scratch, on: .dispatch) { .cancel($0, .gpu) })
+        }
         return match("/api/gpu/websocket/stats") != nil ? by(get: .gpuStatistics) : nil
     }
 
     /// N.
     private func user(_ scratch: inout ByteWriter) -> Route? {
         guard match("/api/task/{rest...}") != nil else { return nil }
-        if let captures = match("/api/task/task/{task_id}/status") { return by(get: task(captures, &scratch) { .userTask($0) }) }
-        if let captures = match("/api/task/task/{task_id}") { return by(delete: task(captures, &scratch) { .removeTask($0) }) }
+        if let captures = match("/api/task/task/{task_id}/status") { return by(get: task(captures, &scratch, on: .user) { .userTask($0) }) }
+        if let captures = match("/api/task/task/{task_id}") { return by(delete: task(captures, &scratch, on: .user) { .removeTask($0) }) }
         if let captures = match("/api/task/ws/task/{user_id}") { return by(get: .userSocket(userName(captures[0], &scratch))) }
         if match("/api/task/ws/producer") != nil { return by(get: .producerSocket) }
         guard let captures = match("/api/task/task/{task_id}/{verb}") else { return nil }
         let verb = ProducerVerb.allCases.first { isWord(captures[1], $0.word) }
         guard let verb, verb != .register else { return nil }
-        return by(post: task(captures, &scratch) { .report(verb, $0) })
+        return by(post: task(captures, &scratch, on: .producer) { .report(verb, $0) })
     }
 
     /// P, and the stream for those who have no WebSocket.
     private func hub(_ scratch: inout ByteWriter) -> Route? {
-        if let captures = match("/api/tasks/{task_id}/events") { 
+        if let captures = match("/api/tasks/{task_id}/events") {
             let last = lastEventID.map { SharedBytes(copying: bytes.extracting($0)) }
-            return by(get: task(captures, &scratch) { .eventStream($0, query, lastEventID: last) })
+            return by(get: task(captures, &scratch, on: .task) { .eventStream($0, query, lastEventID: last) })
         }
         guard match("/api/v1/{rest...}") != nil else { return nil }
         if match("/api/v1/ws") != nil || match("/api/v1/ws/reconnect") != nil { return by(get: .hubSocket) }
         if match("/api/v1/progress/stats") != nil { return by(get: .progressStatistics) }
         if match("/api/v1/progress/active") != nil { return by(get: .activeClients) }
         if match("/api/v1/websocket/stats") != nil { return by(get: .hubStatistics) }
-        if let captures = match("/api/v1/progress/{task_id}") { return by(get: task(captures, &scratch) { .progress($0) }) }
+        if let captures = match("/api/v1/progress/{task_id}") { return by(get: task(captures, &scratch, on: .hub) { .progress($0) }) }
         if let captures = match("/api/v1/progress/{task_id}/history") {
             return by(
-                get: task(captures, &scratch) { .history($0, query) }, delete: task(captures, &scratch) { .clearHistory($0) })
+                get: task(captures, &scratch, on: .hub) { .history($0, query) },
+                delete: task(captures, &scratch, on: .hub) { .clearHistory($0) })
         }
         if let captures = match("/api/v1/progress/{task_id}/history/db") {
-            return by(get: task(captures, &scratch) { .storedHistory($0, query) })
+            return by(get: task(captures, &scratch, on: .hub) { .storedHistory($0, query) })
         }
         if let captures = match("/api/v1/progress/{task_id}/subscribe") {
-            return by(post: task(captures, &scratch) { .subscribe($0, query) })
+            return by(post: task(captures, &scratch, on: .hub) { .subscribe($0, query) })
         }
         if let captures = match("/api/v1/progress/{task_id}/unsubscribe") {
-            return by(post: task(captures, &scratch) { .unsubscribe($0, query) })
+            return by(post: task(captures, &scratch, on: .hub) { .unsubscribe($0, query) })
         }
         return nil
     }
@@ -224,8 +227,12 @@ struct Routes: ~Copyable, ~Escapable {
     }
 
     /// The route of a task whose name is the first capture.
-    private func task(_ captures: PathCaptures, _ scratch: inout ByteWriter, _ route: (TaskID) -> Route) -> Route {
-        name(captures, &scratch).map(route) ?? .unknownTask
+    ///
+    /// - Parameter surface: whose route it is.
+    private func task(
+        _ captures: PathCaptures, _ scratch: inout ByteWriter, on surface: Surface, _ route: (TaskID) -> Route
+    ) -> Route {
+        name(captures, &scratch).map(route) ?? .unknownTask(surface)
     }
 
     private func name(_ captures: PathCaptures, _ scratch: inout ByteWriter) -> TaskID? {

@@ -21,7 +21,7 @@ public final class Server {
     private let http: HTTPService
     private let webSockets: WebSocketService
     let sender: WebSocketSender
-    private let hubClients: HubService
+    let hubClients: HubService
     private let performer: EffectPerformer
     private var phase = Phase.serving
     /// Workers and producers whose connection ended while a message of theirs was with the pool: what they delivered is heard all the same.
@@ -36,9 +36,13 @@ public final class Server {
         let responses = Responses(context)
         sender = WebSocketSender(context)
         let producers = ProducerService(context, responses: responses, sender: sender)
-        hubClients = HubService(context, sender: sender, random: random)
-        http = HTTPService(context, responses: responses, producers: producers, hubClients: hubClients)
-        webSockets = WebSocketService(context, sender: sender, producers: producers, hubClients: hubClients)
+        let replayer = Replayer(context)
+        let eventStreams = EventStreamService(context, responses: responses, replayer: replayer)
+        hubClients = HubService(
+            context, sender: sender, eventStreams: eventStreams, replayer: replayer, random: random)
+        http = HTTPService(context, responses: responses, producers: producers, hubClients: hubClients, eventStreams: eventStreams)
+        webSockets = WebSocketService(
+            context, sender: sender, producers: producers, hubClients: hubClients, replayer: replayer)
         performer = EffectPerformer(context, http: http, producers: producers, sender: sender, hubClients: hubClients)
     }
 
@@ -194,12 +198,19 @@ public final class Server {
     /// These records, a whole number of batches, are not written and will not be by themselves.
     public func recordsFailed(_ records: [RecordEntry], reason: String, at now: Instant) {
         context.log.error("not stored", ("reason", reason))
-        let judged = context.recorder.failed(
+        let refused = context.recorder.failed(
             records, bytesMax: context.limits.unwrittenBytesMax, retryAt: now + context.limits.storageRetryDelay)
-        for id in judged.tasks { context.broker.recordFailed(of: id, at: context.moment(now)) }
-        for promise in judged.promises { performer.judge(promise, at: now) }
+        for image in refused { context.broker.recordFailed(of: image, at: context.moment(now)) }
+        for promise in context.recorder.takeBroken(performer.isBroken) { performer.keep(promise, at: now) }
+        for promise in context.recorder.takeDue() { performer.keep(promise, at: now) }
         settle(at: now)
     }
+
+    /// Has what could not be written tried again at once: the process ends.
+    public func retryRecords() { context.recorder.retry() }
+
+    /// Whether something could not be written that has to be.
+    public var hasUnwritten: Bool { context.recorder.isFailing }
 
     /// Moves the questions that were asked since the last call to `inquiries`; each is answered by `found`.
     public func takeInquiries(into inquiries: inout [Inquiry]) {
@@ -215,8 +226,11 @@ public final class Server {
             guard case .http(let conversation) = context.conversation(id) else { return }
             http.found(conversation, number: number, finding.content, at: now)
         case .replay(let id, let number):
-            guard case .webSocket(let conversation) = context.conversation(id) else { return }
-            webSockets.found(conversation, number: number, finding.content, at: now)
+            switch context.conversation(id) {
+            case .http(let conversation): http.eventStreams.found(conversation, number: number, finding.content, at: now)
+            case .webSocket(let conversation): webSockets.found(conversation, number: number, finding.content, at: now)
+            case nil: return
+            }
         }
         settle(at: now)
     }

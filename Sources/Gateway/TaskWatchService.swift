@@ -32,10 +32,10 @@ final class TaskWatchService {
     private let replayer: Replayer
     private var connectionNumber: UInt64 = 0
 
-    init(_ context: Context, sender: WebSocketSender) {
+    init(_ context: Context, sender: WebSocketSender, replayer: Replayer) {
         self.context = context
         self.sender = sender
-        replayer = Replayer(context)
+        self.replayer = replayer
     }
 
     // MARK: The beginning
@@ -64,8 +64,11 @@ final class TaskWatchService {
     /// Greets a watcher: the state and what follows it are one step, so that nothing is missed and nothing comes twice.
     private func greet(_ conversation: WebSocketConversation, _ watcher: TaskWatcher, at now: Instant) {
         let hub = context.broker.hub
-        guard let task = context.broker.task(watcher.task) else { return sender.close(conversation, .unknownTask) }
-        guard let subscriber = hub.enter(.task, target: conversation.id.raw) else { return sender.close(conversation, .slowConsumer) }
+        // While the journal was read the name may have become another's task.
+        guard let task = context.broker.task(watcher.task), conversation.principal.maySee(taskOwner: task.user, taskID: task.id) else {
+            return sender.close(conversation, .unknownTask)
+        }
+        guard let subscriber = hub.enter(.task, target: conversation.id.raw) else { return sender.close(conversation, .overloaded) }
         watcher.subscriber = subscriber
         let wall = context.moment(now).wall
         connectionNumber += 1
@@ -74,7 +77,7 @@ final class TaskWatchService {
         do throws(SubscriptionRefusal) {
             _ = try hub.subscribe(subscriber, to: .task(task.id), from: task.sequence)
         } catch {
-            return sender.close(conversation, .slowConsumer)
+            return sender.close(conversation, .overloaded)
         }
         let snapshot = TaskSnapshot(of: task)
         sender.tell(conversation) { TaskDialect.writeCurrentStatus(snapshot, at: wall, to: &$0) }
@@ -119,16 +122,20 @@ final class TaskWatchService {
                 guard let task = context.broker.task(watcher.task) else { return sender.close(conversation, .unknownTask) }
                 sender.tell(conversation) { TaskDialect.writeStatusResponse(TaskSnapshot(of: task), at: wall, to: &$0) }
             case .refresh(let token):
-                refresh(conversation, token, at: now)
+                refresh(conversation, watcher, token, at: now)
             }
         } catch {
             sender.tell(conversation) { TaskDialect.writeError(error, at: wall, to: &$0) }
         }
     }
 
-    private func refresh(_ conversation: WebSocketConversation, _ token: SharedBytes, at now: Instant) {
+    private func refresh(_ conversation: WebSocketConversation, _ watcher: TaskWatcher, _ token: SharedBytes, at now: Instant) {
         guard context.renew(conversation, with: token, at: now) else {
             return refuse(conversation, "Invalid or expired token", at: now)
+        }
+        // The newer token may list less than the older one did.
+        guard let task = context.broker.task(watcher.task), conversation.principal.maySee(taskOwner: task.user, taskID: task.id) else {
+            return sender.close(conversation, .unknownTask)
         }
         let wall = context.moment(now).wall
         sender.tell(conversation) { TaskDialect.writeRefreshed(at: wall, to: &$0) }

@@ -19,7 +19,7 @@ final class UserRequests {
     func answerTask(_ conversation: HTTPConversation, _ id: TaskID, to principal: Principal, at now: Instant) {
         context.text.removeAll()
         guard let task = context.broker.task(id), principal.maySee(taskOwner: task.user, taskID: id) else {
-            return respond(conversation, UserTaskAPI.writeUnknownTask(to: &context.text), at: now)
+            return refuseTask(conversation, at: now)
         }
         UserTaskAPI.writeTask(TaskDetails(of: task), to: &context.text)
         responses.respond(conversation, .ok, at: now)
@@ -33,7 +33,7 @@ final class UserRequests {
             conversation.request = .storing(.removed(id))
             context.recorder.request(.receipt(conversation.exchangeID))
         case .active: respond(conversation, UserTaskAPI.writeNotEnded(to: &context.text), at: now)
-        case .unknownTask: respond(conversation, UserTaskAPI.writeUnknownTask(to: &context.text), at: now)
+        case .unknownTask: refuseTask(conversation, at: now)
         }
     }
 
@@ -88,6 +88,11 @@ final class UserRequests {
         context.text.removeAll()
         UserTaskAPI.writeRefusal(words.description, to: &context.text)
         responses.respond(conversation, status, extra: extra, at: now)
+    }
+
+    func refuseTask(_ conversation: HTTPConversation, at now: Instant) {
+        context.text.removeAll()
+        respond(conversation, UserTaskAPI.writeUnknownTask(to: &context.text), at: now)
     }
 
     private func respond(_ conversation: HTTPConversation, _ status: Int, at now: Instant) {

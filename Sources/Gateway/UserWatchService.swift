@@ -31,12 +31,12 @@ final class UserWatchService {
     /// Greets a watcher: the tasks and what follows are one step, so that nothing is missed and nothing comes twice.
     func opened(_ conversation: WebSocketConversation, _ watcher: UserWatcher, at now: Instant) {
         let hub = context.broker.hub
-        guard let subscriber = hub.enter(.user, target: conversation.id.raw) else { return sender.close(conversation, .slowConsumer) }
+        guard let subscriber = hub.enter(.user, target: conversation.id.raw) else { return sender.close(conversation, .overloaded) }
         watcher.subscriber = subscriber
         do throws(SubscriptionRefusal) {
             try hub.subscribe(subscriber, to: .user(watcher.user))
         } catch {
-            return sender.close(conversation, .slowConsumer)
+            return sender.close(conversation, .overloaded)
         }
         let wall = context.moment(now).wall
         let connection = context.random.nextUUID()

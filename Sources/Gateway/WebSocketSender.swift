@@ -45,8 +45,10 @@ final class WebSocketSender {
     /// Sends a message behind everything that was sent before.
     func send(_ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice? = nil, to conversation: WebSocketConversation) {
         guard conversation.socket.closing == .open else { return }
-        if conversation.backlog != nil {
-            conversation.backlog?.append(kind, SharedBytes(text, with: splice))
+        if let backlog = conversation.backlog {
+            backlog.append(kind, SharedBytes(text, with: splice))
+            // Whoever asks and does not read is not heard until it does.
+            if backlog.byteCount > context.limits.pauseReadingBytes { context.outbox.pauseReading(conversation.id) }
         } else {
             put(kind, text, splice, to: conversation)
         }
@@ -256,8 +258,12 @@ final class WebSocketSender {
     /// Sends what was held back, as far as there is room.
     func refill(_ conversation: WebSocketConversation) {
         guard conversation.socket.closing == .open else { return }
+        let wasMuch = conversation.backlog?.byteCount ?? 0 > context.limits.pauseReadingBytes
         release(conversation, below: context.limits.conflatedBytesMin)
         if conversation.backlog != nil { awaitRoom(for: conversation) }
+        if wasMuch, conversation.backlog?.byteCount ?? 0 <= context.limits.pauseReadingBytes {
+            context.resumable.append(conversation.id)
+        }
         conversation.settleHolding()
     }
 

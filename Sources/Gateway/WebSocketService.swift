@@ -23,13 +23,15 @@ final class WebSocketService {
     private let producers: ProducerService
     private let hubClients: HubService
 
-    init(_ context: Context, sender: WebSocketSender, producers: ProducerService, hubClients: HubService) {
+    init(
+        _ context: Context, sender: WebSocketSender, producers: ProducerService, hubClients: HubService, replayer: Replayer
+    ) {
         self.context = context
         self.sender = sender
         self.producers = producers
         self.hubClients = hubClients
         workers = WorkerService(context)
-        taskWatchers = TaskWatchService(context, sender: sender)
+        taskWatchers = TaskWatchService(context, sender: sender, replayer: replayer)
         userWatchers = UserWatchService(context, sender: sender)
     }
 
@@ -141,6 +143,7 @@ final class WebSocketService {
     /// Whether what came has to wait: a message is with the pool to be read, or many are to be compressed.
     private func isHeldUp(_ conversation: WebSocketConversation) -> Bool {
         conversation.isReviewing || conversation.lane?.byteCount ?? 0 > context.limits.pauseReadingBytes
+            || conversation.backlog?.byteCount ?? 0 > context.limits.pauseReadingBytes
     }
 
     /// Whether nothing more is to be read, although what was read may be heard: a program's reports come faster than they are written.

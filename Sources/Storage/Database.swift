@@ -211,7 +211,8 @@ struct Arguments {
     mutating func add(_ time: WallTime) { add(time.milliseconds) }
     mutating func add(_ time: WallTime?) { if let time { add(time) } else { addNull() } }
     mutating func add(sequence: UInt64) { add(Int64(clamping: sequence)) }
-    mutating func addNull() { note(unsafe sqlite3_bind_null(statement, next())) }
+    /// Nothing is bound: the last run left every argument NULL.
+    mutating func addNull() { _ = next() }
 
     mutating func add(_ id: TaskID) {
         if let name = id.name { return add(text: name) }

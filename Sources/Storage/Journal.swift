@@ -16,19 +16,29 @@ public final class Journal: Sendable {
         /// Everything up to this number that was not reported as failed is written.
         case committed(upTo: UInt64)
         /// These are not written, and will not be by themselves: whoever still wants one appends it again under a new number.
-        case failed([RecordEntry], StorageError)
+        ///
+        /// - Parameter era: to be given with what is appended from now on.
+        case failed([RecordEntry], StorageError, era: Int)
+    }
+
+    private struct Batch {
+        var entries: [RecordEntry]
+        var bytes: Int
     }
 
     private struct Line {
-        var batches: [[RecordEntry]] = []
+        var batches: [Batch] = []
         /// How many of `batches` have been taken.
         var head = 0
         /// Bytes and records of what waits and of what is being written.
         var bytes = 0
         var records = 0
         var lastNumber: UInt64 = 0
-        /// Everything up to here is written or failed.
-        var settled: UInt64 = 0
+        /// Batches that were appended, and those of them that are written or failed.
+        var appended = 0
+        var settled = 0
+        /// Failures so far: a batch of an earlier era does not know of the last one.
+        var era = 0
         var isScheduled = false
         var queries = 0
         var isSweeping = false
@@ -66,19 +76,23 @@ public final class Journal: Sendable {
 
     /// Takes a batch in; it is written soon, as a whole or not at all. Any thread; does not wait.
     ///
-    /// - Precondition: numbers ascend, within the batch and from batch to batch.
-    /// - Throws: `backlogFull` or `closed`; then nothing of the batch is taken.
-    public func append(_ batch: [RecordEntry]) throws(StorageError) {
+    /// - Parameter era: of the last failure that the caller was told of, 0 before the first; nil for one to whom it is all the same.
+    /// - Precondition: numbers ascend, within the batch and from batch to batch, but that what failed may be appended again.
+    /// - Throws: `backlogFull`, `closed`, or `outdated` where something before it has failed that the caller does not know of; then nothing
+    ///   of the batch is taken.
+    public func append(_ batch: [RecordEntry], era: Int? = nil) throws(StorageError) {
         guard let first = batch.first, let last = batch.last else { return }
         let bytes = batch.reduce(0) { $0 + $1.record.heldBytes }
         let starts = try line.withLock { line throws(StorageError) in
             if line.isClosed { throw .closed }
+            guard era == nil || era == line.era else { throw .outdated }
             // A batch larger than the whole backlog passes when nothing else waits.
             if line.bytes > 0, line.bytes + bytes > settings.backlogBytesMax { throw .backlogFull }
             precondition(first.number > line.lastNumber && last.number >= first.number, "record \(first.number) after \(line.lastNumber)")
-            line.batches.append(batch)
+            line.batches.append(Batch(entries: batch, bytes: bytes))
             line.bytes += bytes
             line.records += batch.count
+            line.appended += 1
             line.lastNumber = last.number
             defer { line.isScheduled = true }
             return !line.isScheduled
@@ -104,17 +118,34 @@ public final class Journal: Sendable {
         let (group, records, bytes) = line.withLock { line in takeGroup(&line) }
         guard let last = group.last?.last?.number else { return }
         let result = held { store throws(StorageError) in try store.commit(group) }
-        line.withLock { line in
-            line.settled = last
-            line.records -= records
-            line.bytes -= bytes
-        }
         switch result {
-        case .success: report(.committed(upTo: last))
-        case .failure(let error): report(.failed(Array(group.joined()), error))
+        case .success:
+            line.withLock { line in
+                line.settled += group.count
+                line.records -= records
+                line.bytes -= bytes
+            }
+            report(.committed(upTo: last))
+        case .failure(let error):
+            let (failures, era) = line.withLock { line in fail(group, &line) }
+            report(.failed(failures, error, era: era))
         }
         // After the report, because nobody waits for it. Should it fail, the log grows, and the next commit says what is wrong.
         _ = held { store throws(StorageError) in try store.tidy() }
+    }
+
+    /// Gives up a group, and with it everything behind: what is tried again must not come behind what is newer.
+    private func fail(_ group: [[RecordEntry]], _ line: inout Line) -> (failures: [RecordEntry], era: Int) {
+        let waiting = line.batches[line.head...].map(\.entries)
+        let failures = Array((group + waiting).joined())
+        line.batches = []
+        line.head = 0
+        line.bytes = 0
+        line.records = 0
+        line.settled = line.appended
+        line.lastNumber = failures.first.map { $0.number - 1 } ?? line.lastNumber
+        line.era += 1
+        return (failures, line.era)
     }
 
     private func takeGroup(_ line: inout Line) -> (group: [[RecordEntry]], records: Int, bytes: Int) {
@@ -123,14 +154,13 @@ public final class Journal: Sendable {
         var bytes = 0
         while line.head < line.batches.count {
             let batch = line.batches[line.head]
-            let size = batch.reduce(0) { $0 + $1.record.heldBytes }
-            let fits = records + batch.count <= settings.commitRecordsMax && bytes + size <= settings.commitBytesMax
+            let fits = records + batch.entries.count <= settings.commitRecordsMax && bytes + batch.bytes <= settings.commitBytesMax
             guard group.isEmpty || fits else { break }
-            group.append(batch)
-            line.batches[line.head] = []
+            group.append(batch.entries)
+            line.batches[line.head].entries = []
             line.head += 1
-            records += batch.count
-            bytes += size
+            records += batch.entries.count
+            bytes += batch.bytes
         }
         if line.isEmpty {
             line.batches.removeAll(keepingCapacity: line.batches.count <= 1_024)
@@ -197,7 +227,7 @@ public final class Journal: Sendable {
             if line.isClosed { throw .closed }
             if line.queries >= settings.waitingQueriesMax { throw .backlogFull }
             line.queries += 1
-            return line.lastNumber
+            return line.appended
         }
         queue.async {
             while self.line.withLock({ $0.settled < mark }) { self.commitNext() }

@@ -4,7 +4,7 @@
 enum Query: Int, CaseIterable {
     case begin, commit, rollback
     case insertTask, insertPayload, insertMetadata, insertOutcome, insertEvent, insertLog, insertProgress
-    case assignTask, requeueTask, endTask, raiseSequence, findTask, removeTask
+    case findTask, assignTask, requeueTask, endTask, endAssignedTask, raiseSequence, removeTask
     case removePayload, removeMetadata, removeOutcome, removeEvents, removeLogs, removeProgress
     case openSession, touchSession, closeSession, closeForgottenSessions
     case countTasks, liveTasks, endedTasks, readTask
@@ -20,8 +20,9 @@ enum Query: Int, CaseIterable {
         case .insertTask:
             """
             INSERT INTO tasks (id, user_id, project_id, task_group, model, type, priority, provider, origin, is_detached, timeout_ms,
-                retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, state, sequence, worker, started_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+                retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, state, sequence, worker, started_at,
+                ended_at, failure)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
             """
         case .insertPayload: "INSERT INTO task_payloads (task, bytes) VALUES (?, ?)"
         case .insertMetadata: "INSERT INTO task_metadata (task, bytes) VALUES (?, ?)"
@@ -38,20 +39,25 @@ enum Query: Int, CaseIterable {
                 created_at, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
 
+        // Two statements rather than one with RETURNING: that one fills a table of its own at every run, which costs more than to search.
+        case .findTask: "SELECT number FROM tasks WHERE id = ?"
         // States 0 and 1 are the live ones: an ended task never changes.
         case .assignTask:
             """
             UPDATE tasks SET state = 1, worker = ?2, started_at = ?3, attempts = ?4, sequence = max(sequence, ?5)
-            WHERE id = ?1 AND state < 2
+            WHERE number = ?1 AND state < 2
             """
-        case .requeueTask: "UPDATE tasks SET state = 0, retries_left = ?2, sequence = max(sequence, ?3) WHERE id = ?1 AND state < 2"
+        case .requeueTask: "UPDATE tasks SET state = 0, retries_left = ?2, sequence = max(sequence, ?3) WHERE number = ?1 AND state < 2"
         case .endTask:
+            "UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5) WHERE number = ?1 AND state < 2"
+        // Both at once, of a task that began and ended within one group.
+        case .endAssignedTask:
             """
-            UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5) WHERE id = ?1 AND state < 2
-            RETURNING number
+            UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5, ?9), worker = ?6, started_at = ?7,
+                attempts = ?8
+            WHERE number = ?1 AND state < 2
             """
-        case .raiseSequence: "UPDATE tasks SET sequence = max(sequence, ?2) WHERE id = ?1 RETURNING number"
-        case .findTask: "SELECT number FROM tasks WHERE id = ?"
+        case .raiseSequence: "UPDATE tasks SET sequence = ?2 WHERE number = ?1 AND sequence < ?2"
         case .removeTask: "DELETE FROM tasks WHERE id = ? RETURNING number, state"
         case .removePayload: "DELETE FROM task_payloads WHERE task = ?"
         case .removeMetadata: "DELETE FROM task_metadata WHERE task = ?"
@@ -79,8 +85,13 @@ enum Query: Int, CaseIterable {
         case .closeForgottenSessions:
             "UPDATE web_socket_sessions SET disconnected_at = last_active_at WHERE disconnected_at IS NULL"
 
-        case .countTasks: "SELECT state, count(*) FROM tasks GROUP BY state"
-        case .liveTasks: "SELECT number FROM tasks WHERE state IN (0, 1) ORDER BY number"
+        // Out of the two indexes: of the ended tasks none is looked at. Waiting and executing ones count together.
+        case .countTasks:
+            """
+            SELECT 0, count(*) FROM tasks WHERE state < 2
+            UNION ALL SELECT state, count(*) FROM tasks WHERE ended_at IS NOT NULL GROUP BY state
+            """
+        case .liveTasks: "SELECT number FROM tasks WHERE state < 2 ORDER BY number"
         case .endedTasks: "SELECT number FROM tasks WHERE ended_at >= ? ORDER BY ended_at DESC, number DESC"
         case .readTask:
             """

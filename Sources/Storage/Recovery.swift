@@ -59,7 +59,8 @@ extension Store {
             return false
         }
         guard var image = found else { return nil }
-        image.progress = try progress(of: image.id, limit: 1, from: .newest).rows.first
+        // The rows are the name's: an earlier task of it may have left some.
+        image.progress = try progress(of: image.id, limit: 1, from: .newest).rows.first { $0.createdAt >= image.createdAt }
         return image
     }
 }

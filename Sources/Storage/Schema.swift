@@ -42,8 +42,9 @@ struct Schema: Sendable {
             failure INTEGER
         )
         """,
-        "CREATE INDEX tasks_state ON tasks (state)",
-        "CREATE INDEX tasks_ended_at ON tasks (ended_at) WHERE ended_at IS NOT NULL",
+        // A task stands in the one while it lives and in the other once it has ended, never in both.
+        "CREATE INDEX tasks_live ON tasks (number) WHERE state < 2",
+        "CREATE INDEX tasks_ended_at ON tasks (ended_at, state) WHERE ended_at IS NOT NULL",
         "CREATE TABLE task_payloads (task INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
         "CREATE TABLE task_metadata (task INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
         // Content and details are JSON, cost is; the time is in nanoseconds.

@@ -26,6 +26,8 @@ public enum StorageError: Error, Sendable, Equatable {
     case backlogFull
     /// The journal was closed.
     case closed
+    /// Something that was appended before has failed, and has to come first.
+    case outdated
 
     /// - Parameter code: SQLite's extended result code.
     init(code: Int32, words: String) {
@@ -65,6 +67,8 @@ extension StorageError: CustomStringConvertible {
             return "more waits for the database than may wait: the disk is too slow for what comes in"
         case .closed:
             return "the database is closed"
+        case .outdated:
+            return "what was to be written before it has failed"
         }
     }
 

@@ -21,6 +21,9 @@ final class Archive {
     private var inquiries: [Inquiry] = []
     private var news: [News] = []
     private var nextSweep: Instant
+    /// Of the last failure that was heard of; what was appended since one that was not waits here for the news.
+    private var era = 0
+    private var outdated: [RecordEntry] = []
 
     /// How often the journal is asked to forget what is too old.
     private static let sweepInterval = TimeSpan.seconds(60)
@@ -50,7 +53,9 @@ final class Archive {
         server.takeRecords(into: &records)
         if !records.isEmpty {
             do throws(StorageError) {
-                try journal.append(records)
+                try journal.append(records, era: era)
+            } catch .outdated {
+                outdated += records
             } catch {
                 server.recordsFailed(records, reason: error.description, at: now)
             }
@@ -88,7 +93,10 @@ final class Archive {
         for piece in news {
             switch piece {
             case .report(.committed(let number)): server.committed(upTo: number, at: now)
-            case .report(.failed(let entries, let error)): server.recordsFailed(entries, reason: error.description, at: now)
+            case .report(.failed(let entries, let error, let era)):
+                self.era = era
+                server.recordsFailed(entries + outdated, reason: error.description, at: now)
+                outdated = []
             case .finding(let finding): server.found(finding, at: now)
             }
         }
@@ -106,13 +114,19 @@ final class Archive {
         journal.forget(before: WallTime(milliseconds: wall.milliseconds - memory.milliseconds))
     }
 
-    /// Writes what was handed over, and lets go of the data.
-    func close() {
+    /// Has everything written that the server still wants written, and lets go of the data.
+    ///
+    /// - Returns: whether all of it was.
+    func close(_ server: Server, at now: Instant) -> Bool {
+        server.retryRecords()
+        collect(from: server, at: now)
         do throws(StorageError) {
             try journal.close()
         } catch {
             log.error("the database was not closed in order", ("reason", error.description))
         }
+        deliver(to: server, at: now)
+        return !server.hasUnwritten
     }
 }
 

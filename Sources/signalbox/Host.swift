@@ -34,7 +34,9 @@ final class Host: LoopHost {
     }
 
     /// Ends what the loop does not: to be called once it has.
-    func close() { archive.close() }
+    ///
+    /// - Returns: whether everything was written that had to be.
+    func close() -> Bool { archive.close(server, at: SystemClock.now()) }
 
     private func observeWall(at now: Instant) {
         wall = WallTime(milliseconds: SystemClock.wallMilliseconds())

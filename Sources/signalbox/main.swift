@@ -73,8 +73,16 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
                 return 1
             }
         }
-        defer { host.close() }
-        try loop.run(host)
+        do throws(Errno) {
+            try loop.run(host)
+        } catch {
+            _ = host.close()
+            throw error
+        }
+        guard host.close() else {
+            log.error("stopped, and not everything was written")
+            return 1
+        }
         log.info("stopped")
         return 0
     } catch {

@@ -112,20 +112,4 @@ struct UserTaskAPITests {
             #expect(try query(nil, nil, writer.seal().description).cursor == cursor)
         }
     }
-
-    @Test("behind a place stand older tasks, and those of its moment with a greater name")
-    func order() {
-        let cursor = UserTaskCursor(createdAt: Happenings.at, id: SharedBytes("m").task)
-        let (earlier, later) = (Happenings.at.milliseconds - 1, Happenings.at.milliseconds + 1)
-        #expect(cursor.isBefore(createdAt: WallTime(milliseconds: earlier), id: SharedBytes("a").task))
-        #expect(!cursor.isBefore(createdAt: WallTime(milliseconds: later), id: SharedBytes("z").task))
-        #expect(cursor.isBefore(createdAt: Happenings.at, id: SharedBytes("n").task))
-        #expect(!cursor.isBefore(createdAt: Happenings.at, id: SharedBytes("m").task))
-        #expect(!cursor.isBefore(createdAt: Happenings.at, id: SharedBytes("a").task))
-        // One looks like the other: é as one character and as two.
-        let composed = UserTaskCursor(createdAt: Happenings.at, id: SharedBytes("\u{e9}").task)
-        let decomposed = UserTaskCursor(createdAt: Happenings.at, id: SharedBytes("e\u{301}").task)
-        #expect(decomposed.isBefore(createdAt: Happenings.at, id: composed.id))
-        #expect(!composed.isBefore(createdAt: Happenings.at, id: decomposed.id))
-    }
 }

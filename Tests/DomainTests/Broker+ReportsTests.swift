@@ -182,7 +182,7 @@ struct BrokerReportsTests {
     func recordFailed() throws {
         let rig = Rig()
         let task = try rig.register("a")
-        rig.broker.recordFailed(of: task.id, at: rig.now)
+        rig.broker.recordFailed(of: rig.image(task), at: rig.now)
         #expect(task.state == .cancelled && !task.isRecorded)
         #expect(rig.report(task, .started) == "already cancelled")
         #expect(try rig.register("a").isRecorded)
@@ -244,7 +244,7 @@ struct BrokerReportsTests {
     func againUnwritten() throws {
         let rig = Rig()
         let old = try rig.register("a")
-        rig.broker.recordFailed(of: old.id, at: rig.now)
+        rig.broker.recordFailed(of: rig.image(old), at: rig.now)
         _ = rig.order()
         try rig.register("a")
         #expect(rig.order() == ["record submitted queued 2", "publish queued"])

@@ -75,6 +75,13 @@ final class Rig {
         }
     }
 
+    /// What would have been written of the task, as far as its failure is told by it.
+    func image(_ task: TaskRecord, named id: TaskID? = nil) -> TaskImage {
+        TaskImage(
+            id: id ?? task.id, group: .empty, isDetached: true, payload: .empty, timeout: .zero, createdAt: task.createdAt,
+            enqueuedAt: task.createdAt)
+    }
+
     func remove(_ id: TaskID) -> String {
         switch broker.remove(id, at: now) {
         case .removed: "removed"

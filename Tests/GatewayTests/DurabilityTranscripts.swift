@@ -66,6 +66,9 @@ struct DurabilityTranscripts {
             "message":"Task progress updated to 60%","timestamp":"$t","seq":2,"step_info":{"worker_progress":50}}
             * mend disk
             w > {"type":"task_complete","taskId":"$first","result":2}
+            # What the disk did not take goes before it.
+            w < nothing
+            * wait 1s
             w < {"type":"task_ack","taskId":"$first"}
             g < {"type":"task_completed","task_id":"$first","success":true,"timestamp":"$t","seq":3,"execution_time":0,"result_data":2}
             # Its key is free again.

@@ -1,5 +1,6 @@
 // Server-sent events played: one answer that goes on for as long as its task does, and every way of coming, going and coming back.
 import Base
+import Domain
 import TestSupport
 import Testing
 
@@ -204,6 +205,94 @@ struct EventStreamTranscripts {
             """)
     }
 
+    @Test("what was missed may be long: it comes whole and once, in chunks of more than one size")
+    func long() {
+        let stage = Stage()
+        stage.register("a", of: "u")
+        for _ in 0..<6 { stage.report("a", .log(TaskEvent.Log(logs: SharedBytes(String(repeating: "x", count: 60_000))))) }
+        stage.report("a", .completed(result: SharedBytes("1")))
+        stage.play("""
+            s > GET /api/tasks/a/events [Last-Event-ID: 1]
+            s < 200
+            s < retry: 2000
+            \((2...7).map { "s < \(Self.log("@60000", $0))" }.joined(separator: "\n"))
+            s < id: 8 | event: task_completed | data: …
+            s < end
+            """)
+        stage.end()
+    }
+
+    // MARK: Who may hear
+
+    private static func registered(_ peer: String, _ token: String) -> String {
+        """
+        \(peer) > GET /api/tasks/a/events?token=\(token)
+        \(peer) < 200
+        \(peer) < retry: 2000
+        \(peer) < id: 1 | event: current_status | data: {"type":"current_status","task_id":"a","status":"pending",…
+
+        """
+    }
+
+    @Test("a stream ends with its token, in order; so does its connection")
+    func expiry() throws {
+        let stage = Stage(.whole, try Tokens.settings())
+        stage.register("a", of: "u")
+        // A token counts for half a minute beyond its end.
+        stage.play(Self.registered("s", try Tokens.token("u", seconds: -25)) + Self.registered("r", try Tokens.token("u")) + """
+            * wait 4s
+            s < nothing
+            * wait 2s
+            s < end
+            s < closed
+            r < nothing
+            * wait 24s
+            r < : heartbeat
+            """)
+        stage.report("a", .completed(result: SharedBytes("1")))
+        stage.play("""
+            r < id: 2 | event: task_completed | data: …
+            r < end
+            """)
+        stage.end()
+    }
+
+    @Test("where a name begins again, whoever may not see the new task hears no more of it: what waited is told, and then the end")
+    func strangers() throws {
+        var settings = try Tokens.settings()
+        settings.limits.conflatedBytesMin = 300
+        let stage = Stage(.whole, settings)
+        stage.register("a", of: "u")
+        stage.play(
+            Self.registered("s", try Tokens.token("u")) + Self.registered("slow", try Tokens.token("u"))
+                + Self.registered("both", try Tokens.token("v", tasks: ["a"])) + Self.registered("root", try Tokens.token("x", .admin)))
+        stage.play("slow stalls")
+        for (text, number) in [("@400", 2), ("two", 3)] {
+            stage.report("a", .log(TaskEvent.Log(logs: SharedBytes(text == "@400" ? String(repeating: "x", count: 400) : text))))
+            for peer in ["s", "both", "root"] { stage.play("\(peer) < id: \(number) | event: task_logs | data: …") }
+        }
+        stage.begin("a", again: "v")
+        stage.play("""
+            s < end
+            s < closed
+            both < nothing
+            root < nothing
+            slow reads
+            slow < id: 2 | event: task_logs | data: …
+            slow < id: 3 | event: task_logs | data: …
+            slow < end
+            slow < closed
+            """)
+        stage.report("a", .completed(result: SharedBytes("1")))
+        stage.play("""
+            both < id: 4 | event: task_completed | data: …
+            both < end
+            root < id: 4 | event: task_completed | data: …
+            root < end
+            """)
+        stage.end()
+    }
+
     // MARK: Who reads too slowly
 
     private static func slow(_ change: (inout Limits) -> Void = { _ in }) -> Settings {
@@ -243,6 +332,29 @@ struct EventStreamTranscripts {
             """)
     }
 
+    @Test("a stream of which nothing is read for three heartbeats breaks off")
+    func standstill() {
+        let stage = Stage(.whole, Self.slow { $0.taskTimeoutDefault = .seconds(600) })
+        stage.play(Self.work + Self.opened("s") + """
+            s stalls
+            w > {"type":"task_logs","taskId":"$task","logs":"@400"}
+            * wait 30s
+            w < ping
+            w sends pong
+            * wait 30s
+            w < ping
+            w sends pong
+            * wait 30s
+            w < ping
+            w sends pong
+            s reads
+            s < \(Self.log("@400", 2))
+            s < closed
+            """)
+        #expect(stage.network.server.context.metrics.eventStreamsSlow == 1)
+        stage.end()
+    }
+
     @Test("a stream for which too much waits breaks off: no last chunk")
     func breaks() {
         let stage = Stage(.whole, Self.slow { $0.queuedBytesMax = 5_000 })
@@ -280,5 +392,19 @@ struct EventStreamTranscripts {
             w < closed
             """)
         stage.end()
+    }
+}
+
+extension Stage {
+    /// Says that another stream of the name begins, which is another user's: whatever became of the one before.
+    func begin(_ id: String, again user: String) {
+        guard let task = TaskID(SharedBytes(id).span) else { return }
+        let server = network.server
+        let origin = StreamOrigin(task: task, user: SharedBytes(user), project: nil, epoch: 0)
+        let publication = Publication(
+            number: server.context.broker.hub.number, origin: origin, sequence: 1, at: server.context.moment(network.now).wall,
+            event: .queued, state: .queued, progress: 0)
+        server.hubClients.screen(publication, at: network.now)
+        network.pump()
     }
 }

@@ -68,7 +68,7 @@ struct ProducerTranscripts {
             """, check: { stage in
                 let context = stage.network.server.context
                 var page = ByteWriter()
-                context.metrics.write(context.broker, queuedBytes: 0, version: "1", to: &page)
+                context.metrics.write(context.broker, context.recorder, queuedBytes: 0, version: "1", to: &page)
                 let text = page.seal().description
                 #expect(text.contains("\nsignalbox_producer_reports_total 2\n"))
                 #expect(text.contains("\nsignalbox_producer_reports_refused_total 8\n"))

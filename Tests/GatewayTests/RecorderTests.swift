@@ -60,37 +60,80 @@ final class RecorderTests {
         #expect(taken.map(\.number) == [3])
     }
 
-    @Test("what has to be written is tried again under a new number, and who waits for it waits on; the rest is lost")
+    private func taken() -> [RecordEntry] {
+        var list: [RecordEntry] = []
+        recorder.take(into: &list)
+        return list
+    }
+
+    private func failed(_ entries: [RecordEntry], bytesMax: Int = 1 << 20) -> Int {
+        recorder.failed(entries, bytesMax: bytesMax, retryAt: Instant(nanoseconds: 5)).count
+    }
+
+    private func broken(_ numbers: Set<UInt32>) -> [UInt32] {
+        recorder.takeBroken { numbers.contains(number($0)) }.map(number)
+    }
+
+    @Test("what the disk did not take is tried again before anything newer, under its numbers; who waits for it waits on")
     func failure() {
         recorder.append(cleared)
         recorder.append(removed)
         #expect(!mayKeep(1))
-        var taken: [RecordEntry] = []
-        recorder.take(into: &taken)
-        let judged = recorder.failed(taken, bytesMax: 1 << 20, retryAt: Instant(nanoseconds: 5))
-        #expect(judged.promises.map(number) == [1])
-        #expect(recorder.lost == 1)
-        #expect(recorder.hasUnwritten)
-        #expect(recorder.retryTime == Instant(nanoseconds: 5))
-        recorder.delay(promise(1))
-        // Who comes meanwhile waits behind it.
+        #expect(failed(taken()) == 0)
+        #expect(recorder.isFailing && recorder.retryTime == Instant(nanoseconds: 5) && recorder.lost == 0)
+        recorder.append(cleared)
         #expect(!mayKeep(2))
+        #expect(taken().isEmpty, "nothing newer goes before it")
+        #expect(broken([]).isEmpty)
         recorder.retry()
-        #expect(recorder.retryTime == nil)
-        recorder.take(into: &taken)
-        #expect(taken.map(\.number) == [3])
-        #expect(committed(3) == [2, 1])
+        #expect(!recorder.isFailing && recorder.retryTime == nil)
+        let again = taken()
+        #expect(again.map(\.number) == [1, 2, 3])
+        #expect(again.map(\.isAwaited) == [false, true, true])
+        #expect(committed(3) == [1, 2])
         #expect(mayKeep(3))
     }
 
-    @Test("what waits to be tried again is bounded")
+    @Test("whoever cannot be told yes is told so, and the others keep their order")
+    func broken() {
+        for number in 1...4 {
+            recorder.append(removed)
+            _ = mayKeep(UInt32(number))
+        }
+        _ = failed(taken())
+        #expect(broken([2, 4]) == [2, 4])
+        recorder.retry()
+        _ = taken()
+        #expect(committed(4) == [1, 3])
+    }
+
+    @Test("batches whose failures are told in any order are tried again in theirs")
+    func sorted() {
+        recorder.append(removed)
+        let first = taken()
+        recorder.append(cleared)
+        let second = taken()
+        _ = failed(second)
+        _ = failed(first)
+        recorder.retry()
+        #expect(taken().map(\.number) == [1, 2])
+    }
+
+    @Test("what nobody was promised gives way where too much waits to be tried again; where nothing is left, nobody waits")
     func bounded() {
+        recorder.append(cleared)
         recorder.append(removed)
-        recorder.append(removed)
-        var taken: [RecordEntry] = []
-        recorder.take(into: &taken)
-        _ = recorder.failed(taken, bytesMax: 0, retryAt: Instant(nanoseconds: 5))
-        #expect(recorder.lost == 1)
+        recorder.append(cleared)
+        #expect(failed(taken(), bytesMax: 0) == 0)
+        #expect(recorder.lost == 1 && recorder.isFailing, "the first had room, and an end always has")
+        recorder.retry()
+        _ = taken()
+        _ = committed(3)
+        recorder.append(cleared)
+        #expect(!mayKeep(1))
+        #expect(failed(taken(), bytesMax: -1) == 0)
+        #expect(!recorder.isFailing && recorder.lost == 2)
+        #expect(recorder.takeDue().map(number) == [1])
     }
 
     @Test("requested promises come in order, once")

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("Replayer")
 struct ReplayerTests {
-    private static func settings(_ change: (inout Limits) -> Void = { _ in }) -> Settings {
+    static func settings(_ change: (inout Limits) -> Void = { _ in }) -> Settings {
         var settings = Settings()
         settings.limits.historyLengthMax = 5
         change(&settings.limits)
@@ -23,7 +23,7 @@ struct ReplayerTests {
         c leaves
         """
 
-    private static func figure(_ number: Int) -> Int { number % 101 }
+    static func figure(_ number: Int) -> Int { number % 101 }
 
     /// The message of a step.
     private static func progress(_ number: Int) -> String {
@@ -33,7 +33,7 @@ struct ReplayerTests {
         """
     }
 
-    private static func steps(_ numbers: ClosedRange<Int>, _ stage: Stage) {
+    static func steps(_ numbers: ClosedRange<Int>, _ stage: Stage) {
         for number in numbers { stage.progress("a", Double(figure(number))) }
     }
 
@@ -54,7 +54,7 @@ struct ReplayerTests {
         stage.end()
     }
 
-    private static func stage(_ chunking: Chunking = .whole, _ settings: Settings) -> Stage {
+    static func stage(_ chunking: Chunking = .whole, _ settings: Settings) -> Stage {
         let stage = Stage(chunking, settings)
         stage.register("a", of: "u")
         stage.progress("a", 1)
@@ -282,5 +282,27 @@ struct ReplayerTests {
             """)
         stage.play(told("g", 21...22))
         Self.end(stage)
+    }
+
+    @Test("a watcher of a name that is another user's task when the journal has answered is told nothing of it")
+    func replaced() throws {
+        var settings = try Tokens.settings()
+        settings.limits.historyLengthMax = 5
+        let stage = Stage(.whole, settings)
+        stage.register("a", of: "u")
+        Self.steps(1...20, stage)
+        stage.play("""
+            * hold disk
+            g upgrades /api/gpu/tasks/a/ws?token=\(try Tokens.token("u"))&last_seq=2
+            """)
+        stage.report("a", .completed(result: SharedBytes("1")))
+        stage.register("a", of: "v")
+        stage.play("""
+            * commit
+            g < close 4004 task not found or access denied
+            * mend disk
+            """)
+        stage.report("a", .completed(result: SharedBytes("1")))
+        stage.end()
     }
 }

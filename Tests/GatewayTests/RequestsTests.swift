@@ -180,6 +180,30 @@ struct RequestsTests {
             """)
     }
 
+    @Test("a name that no task can have is answered as one that no task has, by each document in its words", arguments: [
+        ("GET /api/task/NAME", #"{"error":"Task not found or expired"}"#),
+        ("POST /api/task/NAME/cancel", #"{"error":"Task not found or expired"}"#),
+        ("GET /api/gpu/tasks/NAME", #"{"error":"Task not found or expired"}"#),
+        ("GET /api/gpu/tasks/NAME/connections", #"{"error":"Task not found or expired"}"#),
+        ("POST /api/gpu/tasks/NAME/cancel", #"{"error":"Task not found or expired"}"#),
+        ("GET /api/tasks/NAME/events", #"{"error":"Task not found or expired"}"#),
+        ("GET /api/task/task/NAME/status", #"{"success":false,"error":"Task not found"}"#),
+        ("DELETE /api/task/task/NAME", #"{"success":false,"error":"Task not found"}"#),
+        ("POST /api/task/task/NAME/started {}", #"{"success":false,"error":"Task not found"}"#),
+        ("GET /api/v1/progress/NAME", #"{"error":"Task not found"}"#),
+        ("GET /api/v1/progress/NAME/history", #"{"error":"Task not found"}"#),
+        ("GET /api/v1/progress/NAME/history/db", #"{"error":"Task not found"}"#),
+    ])
+    func impossibleNames(_ request: String, _ answer: String) {
+        let parts = request.split(separator: "NAME", omittingEmptySubsequences: false)
+        for name in ["nobody", "%01"] {
+            Stage.play(.whole, """
+                a > \(parts[0])\(name)\(parts[1])
+                a < 404 [Content-Type: application/json] \(answer)
+                """)
+        }
+    }
+
     @Test("a large body is read by the pool: others are answered meanwhile, its own later requests are not", arguments: Chunking.all)
     func pool(_ chunking: Chunking) {
         var settings = Settings()

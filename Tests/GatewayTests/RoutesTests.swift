@@ -65,7 +65,7 @@ struct RoutesTests {
         case .options(let allow): "options \(allow)"
         case .methodNotAllowed(let allow): "not allowed \(allow)"
         case .notFound: "not found"
-        case .unknownTask: "unknown task"
+        case .unknownTask(let surface): "unknown task of \(surface)"
         }
     }
 
@@ -127,8 +127,22 @@ struct RoutesTests {
         "%0a", "%01", String(repeating: "a", count: 201),
     ])
     func impossibleName(_ name: String) {
-        #expect(route("GET", "/api/task/\(name)") == "unknown task")
-        #expect(route("POST", "/api/task/\(name)/cancel") == "unknown task")
+        #expect(route("GET", "/api/task/\(name)") == "unknown task of dispatch")
+        #expect(route("POST", "/api/task/\(name)/cancel") == "unknown task of dispatch")
+        #expect(route("GET", "/api/gpu/tasks/\(name)") == "unknown task of task")
+        #expect(route("GET", "/api/gpu/tasks/\(name)/connections") == "unknown task of task")
+        // Document D's rule holds for all who cancel.
+        #expect(route("POST", "/api/gpu/tasks/\(name)/cancel") == "unknown task of dispatch")
+        #expect(route("GET", "/api/tasks/\(name)/events") == "unknown task of task")
+        #expect(route("GET", "/api/task/task/\(name)/status") == "unknown task of user")
+        #expect(route("DELETE", "/api/task/task/\(name)") == "unknown task of user")
+        #expect(route("POST", "/api/task/task/\(name)/started") == "unknown task of producer")
+        for rest in ["", "/history", "/history/db"] {
+            #expect(route("GET", "/api/v1/progress/\(name)\(rest)") == "unknown task of hub")
+        }
+        #expect(route("DELETE", "/api/v1/progress/\(name)/history") == "unknown task of hub")
+        #expect(route("POST", "/api/v1/progress/\(name)/subscribe") == "unknown task of hub")
+        #expect(route("POST", "/api/v1/progress/\(name)/unsubscribe") == "unknown task of hub")
     }
 
     @Test("RFC 9110 §9.3.7: OPTIONS * asks about the whole server")

@@ -140,6 +140,8 @@ struct UserRequestsTests {
         Stage.play(chunking, try Tokens.settings(), """
             a > GET /api/task/tasks
             a < 401 [WWW-Authenticate: Bearer] {"success":false,"error":"A bearer token is needed"}
+            a > GET /api/task/task/%01/status
+            a < 401 [WWW-Authenticate: Bearer] {"success":false,"error":"A bearer token is needed"}
             a > GET /api/task/task/t/status [Authorization: Bearer nonsense]
             a < 401 [WWW-Authenticate: Bearer error="invalid_token"] {"success":false,"error":"$words"}
             a > POST /api/task/register \(one) {"task_id":"t","user_id":1}

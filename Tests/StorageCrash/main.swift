@@ -26,7 +26,7 @@ do {
     let journal = try Journal(.directory(arguments[1]), settings) { report in
         switch report {
         case .committed(let number): say("\(number)")
-        case .failed(_, let error): say("failed: \(error)")
+        case .failed(_, let error, _): say("failed: \(error)")
         }
         commits.signal()
     }

@@ -38,7 +38,7 @@ final class Listener: Sendable {
             state.reports.append(report)
             switch report {
             case .committed(let number): state.settled = number
-            case .failed(let entries, _): state.settled = entries.last?.number ?? state.settled
+            case .failed(let entries, _, _): state.settled = entries.last?.number ?? state.settled
             }
         }
         told.signal()
@@ -60,7 +60,7 @@ final class Listener: Sendable {
 
     var failures: [(numbers: [UInt64], error: StorageError)] {
         state.withLock {
-            $0.reports.compactMap { if case .failed(let entries, let error) = $0 { (entries.map(\.number), error) } else { nil } }
+            $0.reports.compactMap { if case .failed(let entries, let error, _) = $0 { (entries.map(\.number), error) } else { nil } }
         }
     }
 }

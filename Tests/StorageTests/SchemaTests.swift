@@ -49,6 +49,30 @@ struct SchemaTests {
             ])
     }
 
+    @Test(
+        "what is asked of all tasks at the start is answered without a look at all of them",
+        arguments: [
+            (Query.liveTasks, ["SCAN tasks USING INDEX tasks_live"]),
+            (.endedTasks, ["SEARCH tasks USING COVERING INDEX tasks_ended_at (ended_at>?)"]),
+            (
+                .countTasks,
+                [
+                    "SCAN tasks USING INDEX tasks_live",
+                    "SEARCH tasks USING COVERING INDEX tasks_ended_at (ended_at>?)",
+                ]
+            ),
+        ])
+    func plans(_ query: Query, _ steps: [String]) throws {
+        var database = try Database(nil)
+        try Schema.current.migrate(&database)
+        var found: [String] = []
+        try database.rows("EXPLAIN QUERY PLAN \(query.text)") { row throws(StorageError) in
+            for _ in 0..<3 { _ = row.number() }
+            found.append(row.bytes().description)
+        }
+        #expect(found.filter { $0.contains(" tasks") } == steps, "\(found)")
+    }
+
     @Test("an empty file gets the tables once, and opening it again changes nothing")
     func fromNothing() throws {
         var database = try Database(nil)

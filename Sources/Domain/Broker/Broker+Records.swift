@@ -40,8 +40,10 @@ extension Broker {
 
     /// The disk did not take the task. Whoever it was promised to is told so, and it is withdrawn; a task that somebody waits for goes on
     /// without being written down.
-    public func recordFailed(of id: TaskID, at now: Moment) {
-        guard let task = tasks[id], task.isRecorded else { return }
+    ///
+    /// - Parameter image: what was to be written: the name may be another task's by now.
+    public func recordFailed(of image: TaskImage, at now: Moment) {
+        guard let task = tasks[image.id], task.isRecorded, task.createdAt == image.createdAt else { return }
         task.keeping = .refused
         guard task.isDetached else { return }
         if !task.state.isTerminal { withdraw(task, .cancelled, at: now) }

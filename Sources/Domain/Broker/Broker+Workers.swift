@@ -91,9 +91,20 @@ extension Broker {
         workerCount -= 1
         let left = worker.hands
         worker.hands = []
-        giveUp(left, at: now)
+        giveUp(isClosing ? left.filter { !leave($0) } : left, at: now)
         fill(group, at: now)
         forgetIfEmpty(group)
+    }
+
+    /// The server stops: what the next process takes up again, and nobody waits for in this one, stays its worker's, who may come back.
+    ///
+    /// - Returns: whether the task is such a one.
+    private func leave(_ task: TaskRecord) -> Bool {
+        guard task.isDetached, task.isRecorded, task.waiters.isEmpty, let group = task.group else { return false }
+        task.worker = nil
+        orphans[task.lastWorker, default: []].append(task)
+        group.orphanCount += 1
+        return true
     }
 
     /// What a worker had in hand that will not come back waits again, or fails.

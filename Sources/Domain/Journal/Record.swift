@@ -6,6 +6,8 @@ public import Base
 public struct RecordEntry: Sendable {
     public let number: UInt64
     public let record: Record
+    /// Whether somebody is told something once it is written, whatever it is.
+    public var isAwaited = false
 
     public init(number: UInt64, record: Record) {
         self.number = number

@@ -121,7 +121,7 @@ public struct TaskEnding: Sendable, Equatable {
 
     /// Bytes that the ending holds besides itself.
     var ownedBytes: Int {
-        let texts = [content, code, type, details, step, reason]
-        return texts.reduce(cost?.byteCount ?? 0) { $0 + ($1?.count ?? 0) }
+        let words = (content?.count ?? 0) + (details?.count ?? 0) + (code?.count ?? 0) + (type?.count ?? 0)
+        return words + (step?.count ?? 0) + (reason?.count ?? 0) + (cost?.byteCount ?? 0)
     }
 }

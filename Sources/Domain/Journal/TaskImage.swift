@@ -84,8 +84,10 @@ public struct TaskImage: Sendable, Equatable {
 
     /// Bytes that the image holds besides itself.
     public var ownedBytes: Int {
-        let names = [id.name, userID, projectID, group, model, type, provider, idempotencyKey, worker]
+        // Asked for every record by the loop: sums, and no list.
+        let owners = (id.name?.count ?? 0) + (userID?.count ?? 0) + (projectID?.count ?? 0) + (worker?.count ?? 0)
+        let kinds = group.count + (model?.count ?? 0) + (type?.count ?? 0) + (provider?.count ?? 0) + (idempotencyKey?.count ?? 0)
         let bodies = payload.count + (metadata?.count ?? 0) + (ending?.ownedBytes ?? 0) + (progress?.ownedBytes ?? 0)
-        return names.reduce(bodies) { $0 + ($1?.count ?? 0) }
+        return owners + kinds + bodies
     }
 }
