@@ -70,7 +70,8 @@ def test_nothing_that_was_promised_is_lost(home):
         ledger.run(hand.work, server)
     counts = eventually(lambda: settled(counts := ledger.check(server)) and counts, "the end of all tasks")
     print(f"\n{ledger.size} tasks, results and reports were acknowledged; in the end: {counts}")
-    assert counts["completed"] > 0 and counts["cancelled"] == len(ledger.cancelled)
+    # A cancellation may have been written down, and its answer lost with the server.
+    assert counts["completed"] > 0 and counts["cancelled"] >= len(ledger.cancelled) > 0
     assert server.stop() == 0
     assert home.rows("PRAGMA integrity_check") == [("ok",)]
 
