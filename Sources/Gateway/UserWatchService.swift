@@ -90,14 +90,17 @@ final class UserWatchService {
     /// Whatever the name is, nothing is heard of it afterwards; so the answer says nothing about whether there is such a task.
     private func unsubscribe(_ conversation: WebSocketConversation, _ watcher: UserWatcher, from id: TaskID, at now: Instant) {
         guard let subscriber = watcher.subscriber else { return }
-        if let task = context.broker.task(id), task.user == watcher.user {
+        let hub = context.broker.hub
+        switch context.broker.task(id) {
+        case let task? where task.user == watcher.user:
             do throws(SubscriptionRefusal) {
-                try context.broker.hub.mute(subscriber, id)
+                try hub.mute(subscriber, id)
             } catch {
                 return refuse(conversation, "Too many muted tasks", about: id, at: now)
             }
-        } else {
-            context.broker.hub.unsubscribe(subscriber, from: .task(id))
+        case .some: hub.unsubscribe(subscriber, from: .task(id))
+        // It may yet be one of this user's. Where too many are muted already, that is not told apart from somebody else's task.
+        case nil: try? hub.mute(subscriber, id)
         }
         sender.tell(conversation) { UserDialect.writeUnsubscribed(id, to: &$0) }
     }

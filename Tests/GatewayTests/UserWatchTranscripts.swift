@@ -153,6 +153,19 @@ struct UserWatchTranscripts {
 
     // MARK: What a user says
 
+    @Test("a task may be muted before there is one", arguments: Chunking.all)
+    func muteEarly(_ chunking: Chunking) {
+        Stage.play(chunking, """
+            \(Self.greeting("u"))
+            \(Self.greeting("v"))
+            u > {"type":"unsubscribe","task_id":"interview_123"}
+            u < {"type":"unsubscribed","task_id":"interview_123"}
+            \(Self.register())
+            v < \(Self.status("pending", "0", "等待中", 1))
+            u < nothing
+            """)
+    }
+
     @Test("one's own task is muted on this socket alone, and heard again when it is asked for", arguments: Chunking.all)
     func mute(_ chunking: Chunking) {
         Stage.play(chunking, """
