@@ -14,7 +14,8 @@ final class Store {
     private let lock: DirectoryLock?
     /// Tasks by state, as of the last commit.
     var counts = TaskCounts()
-    private var isSynchronous: Bool
+    /// Whether the last commit was forced to the disk.
+    private(set) var isSynchronous: Bool
 
     static let fileName = "signalbox.db"
 

@@ -352,6 +352,25 @@ struct AuthenticationTests {
             """)
     }
 
+    @Test("a watcher's newer token has to list the task as well, where that is somebody else's", arguments: Chunking.all)
+    func refreshedWatcher(_ chunking: Chunking) throws {
+        Stage.play(
+            chunking, try Tokens.settings(),
+            """
+            p > POST /api/task/register [Authorization: Bearer \(try Tokens.token("p", .publisher))] {"task_id":"x","user_id":"bob"}
+            p < 200 {"success":true,"data":{"task_id":"x","seq":1}}
+            g upgrades /api/gpu/tasks/x/ws [Authorization: Bearer \(try Tokens.token("alice", tasks: ["x"]))]
+            g < {"type":"connection_established",…
+            g < {"type":"current_status",…
+            g > {"type":"refresh","token":"\(try Tokens.token("alice", tasks: ["y", "x"]))"}
+            g < {"type":"refreshed",…
+            g > {"type":"refresh","token":"\(try Tokens.token("alice"))"}
+            g < close 4004 task not found or access denied
+            g sends close 4004
+            g < closed
+            """)
+    }
+
     @Test("an idempotency key belongs to its user, also when the pool reads the body", arguments: Chunking.all)
     func keys(_ chunking: Chunking) throws {
         let (mine, other) = ("[Authorization: Bearer \(try Self.token("42"))]", "[Authorization: Bearer \(try Self.token("43"))]")

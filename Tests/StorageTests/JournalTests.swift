@@ -119,6 +119,44 @@ struct JournalTests {
         #expect(try rig.recover().live.map(\.id) == [name(1)])
     }
 
+    @Test("a failure fails what stands behind it, in one report; nothing passes that does not know of it; questions go on")
+    func order() throws {
+        let scratch = try Scratch()
+        var rig = try Rig(scratch.location) {
+            $0.busyTimeout = .zero
+            $0.commitRecordsMax = 1
+        }
+        var other = try Database(scratch.file)
+        try other.execute("BEGIN IMMEDIATE")
+        try holding(rig.journal) {
+            for number in 1...3 { try rig.append([.submitted(image(number))], era: 0) }
+        }
+        rig.listener.wait(for: 3)
+        #expect(rig.listener.failures.map(\.numbers) == [[1, 2, 3]])
+        #expect(rig.journal.backlog == (0, 0))
+        try other.execute("COMMIT")
+        #expect(throws: StorageError.outdated) { try rig.append([.submitted(image(4))], era: 0) }
+        // The same numbers again, and what is newer behind them.
+        let again = (1...4).map { RecordEntry(number: UInt64($0), record: .submitted(image($0))) }
+        try rig.journal.append(again, era: 1)
+        #expect(try rig.counts() == TaskCounts(active: 4))
+        #expect(try rig.recover().live.map(\.id) == (1...4).map(name))
+        try rig.journal.close()
+    }
+
+    @Test("what somebody waits for is forced to the disk, whatever it is")
+    func awaited() throws {
+        let scratch = try Scratch()
+        let store = try Store(scratch.location, StorageSettings())
+        var entry = RecordEntry(number: 1, record: .progressCleared(name(1)))
+        try store.commit([[entry]])
+        #expect(!store.isSynchronous)
+        entry.isAwaited = true
+        try store.commit([[entry]])
+        #expect(store.isSynchronous)
+        try store.close()
+    }
+
     @Test("records of both durabilities mix, and the order stays", arguments: Durability.allCases)
     func durabilities(_ durability: Durability) throws {
         let scratch = try Scratch()

@@ -35,6 +35,16 @@ struct RecoveryTests {
         #expect(try rig.recover().live.map(\.progress) == [progress(1, 30), nil])
     }
 
+    @Test("a task shows nothing that was reported of an earlier one of its name")
+    func earlierProgress() throws {
+        var rig = try Rig()
+        try rig.write(.submitted(image(1)), .progressed(progress(1, 42)))
+        try rig.write(.submitted(image(1, at: 2_000)))
+        #expect(try rig.recover().live.map(\.progress) == [nil])
+        try rig.write(.progressed(progress(1, 7, at: 2_000)))
+        #expect(try rig.recover().live.map(\.progress?.progress) == [7])
+    }
+
     @Test("after the file was closed and opened everything is there, and sessions that were open count as closed")
     func reopened() throws {
         let scratch = try Scratch()

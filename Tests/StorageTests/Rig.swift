@@ -82,13 +82,13 @@ struct Rig: ~Copyable {
     ///
     /// - Returns: the last record's number.
     @discardableResult
-    mutating func append(_ records: [Record]) throws -> UInt64 {
+    mutating func append(_ records: [Record], era: Int? = nil) throws -> UInt64 {
         var number = last
         let batch = records.map { record in
             number += 1
             return RecordEntry(number: number, record: record)
         }
-        try journal.append(batch)
+        try journal.append(batch, era: era)
         last = number
         return number
     }
