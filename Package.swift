@@ -44,6 +44,7 @@ let package = Package(
         floor("JSON", ["Base"]),
         floor("HTTP1", ["Base"]),
         floor("WebSockets", ["Base", "Crypto", "CZlib"]),
+        floor("SocketIO", ["Base", "Crypto", "JSON"]),
 
         // 3: the domain, which knows only tasks and workers
         floor("Domain", ["Base"]),
@@ -88,6 +89,7 @@ let package = Package(
         tests("JSON", ["Base", "JSON"]),
         tests("HTTP1", ["Base", "HTTP1"]),
         tests("WebSockets", ["Base", "CZlib", "Crypto", "WebSockets"]),
+        tests("SocketIO", ["Base", "JSON", "SocketIO"]),
         tests("Domain", ["Base", "Domain"]),
         tests("Dialects", ["Base", "Crypto", "Dialects", "Domain", "JSON"]),
         tests("Gateway", ["Base", "Clients", "Dialects", "Domain", "Gateway", "HTTP1", "WebSockets"]),

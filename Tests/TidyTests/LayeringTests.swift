@@ -28,6 +28,7 @@ enum Layering {
         Floor("JSON", ["Base"], system: ["Glibc"]),
         Floor("HTTP1", ["Base"]),
         Floor("WebSockets", ["Base", "Crypto", "CZlib"]),
+        Floor("SocketIO", ["Base", "Crypto", "JSON"]),
         Floor("Domain", ["Base"]),
         Floor("Clients", ["Base"]),
         Floor("Dialects", ["Base", "Crypto", "Domain", "JSON"]),
