@@ -79,7 +79,8 @@ final class HubService {
         context.recorder.append(.sessionOpened(SessionRow(
             opening: session.id.text, userID: session.user, projectID: session.project ?? .empty, ipAddress: session.address,
             userAgent: session.agent, at: wall)))
-        context.log.debug("hub client connected", ("client", session.id.description), ("peer", conversation.peer))
+        // Not its name, which is a secret: who knows it speaks for the client.
+        context.log.debug("hub client connected", ("connection", conversation.id), ("peer", conversation.peer))
         return session
     }
 

@@ -233,6 +233,16 @@ def test_a_session_ends_after_its_time(launch, group):
 # Coming back
 
 
+def test_a_clients_name_is_in_no_log_line(launch):
+    """Who knows it speaks for the client."""
+    server = launch(LOG_LEVEL="debug")
+    with Client(server) as client, Client(server, f"?old_client_id={client.id}") as heir:
+        names = [client.id, heir.id]
+    assert server.log.first(lambda line: "hub client connected" in line)
+    assert server.stop() == 0
+    assert [line for line in server.log.seen if any(name in line for name in names)] == []
+
+
 def test_more_than_memory_holds_comes_from_the_database(server, worker):
     task = begin(server, worker)
     with Client(server) as client:
