@@ -68,7 +68,7 @@ build: libraries ## Build for development
 release: libraries ## Build the optimised server, .build/release/signalbox
 	swift build -c release --product signalbox
 
-run: release ## Start the server: make run ARGS="--listen 127.0.0.1:9000"
+run: deps release ## Start the server: make run ARGS="--listen 127.0.0.1:9000"
 	@exec $(SERVER) serve $(ARGS)
 
 test: deps test-swift test-e2e ## All tests: Swift, end to end, and a short run of the WebSocket conformance suite
