@@ -46,7 +46,8 @@ final class EffectPerformer {
     /// A task that is not written down is kept as well as it ever will be.
     private func acknowledge(_ id: TaskID, to worker: Worker, at now: Instant) {
         let promise = Promise.acknowledgement(id, worker)
-        if context.broker.task(id)?.isRecorded == true { promised(promise, at: now) } else { keep(promise, at: now) }
+        // One that is forgotten already, because its result is larger than all that is kept, may be on its way to the disk.
+        if context.broker.task(id)?.isRecorded == false { keep(promise, at: now) } else { promised(promise, at: now) }
     }
 
     /// Whoever waits for a result is not kept waiting for a disk that refuses it.
