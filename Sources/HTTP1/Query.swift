@@ -96,4 +96,15 @@ public struct QueryText: Hashable, Sendable {
         }
         return nil
     }
+
+    /// Whether both parameters are there and the one stands before the other.
+    public func names(_ first: StaticString, before second: StaticString) -> Bool {
+        var parameters = QueryParameters(0..<bytes.count)
+        var isFound = false
+        while let parameter = try? parameters.next(in: bytes.span) {
+            if (try? RequestTarget.isNamed(parameter.name, second, in: bytes.span)) == true { return isFound }
+            if (try? RequestTarget.isNamed(parameter.name, first, in: bytes.span)) == true { isFound = true }
+        }
+        return false
+    }
 }

@@ -1,5 +1,6 @@
 // EventLoop: one thread, epoll, and a turn whose phases stand in one function. Moves bytes between sockets, the host and the outbox;
-// what the bytes say, it does not know. Input is EventLoop+Input.swift, output and the end of connections EventLoop+Output.swift.
+// what the bytes say, it does not know. Input is EventLoop+Input.swift, output and the end of connections EventLoop+Output.swift,
+// connections that we make EventLoop+Outbound.swift.
 //
 // Cost: a ready connection is one recv and one call of the host; a dirty one is one gathered write; nothing is allocated. Around its
 // system calls, 2 to 4 µs each, the loop's own part of an event is to stay near 100 ns.

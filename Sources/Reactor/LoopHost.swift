@@ -12,7 +12,8 @@ public protocol LoopHost: AnyObject {
     /// Phase 3: bytes came; they lie in the loop's buffer until this call returns, and may be changed in place.
     func received(_ id: ConnectionID, _ bytes: inout MutableSpan<UInt8>, at now: Instant)
 
-    /// The connection is over for the host; told exactly once for each `opened`, and nothing is told of it afterwards.
+    /// The connection is over for the host; told exactly once for each `opened` and each ``EventLoop/connect(to:)``, and nothing is told of
+    /// it afterwards.
     ///
     /// Phase 3 where the peer ended it or broke it, phase 8 where the host asked or where sending failed. What `closeAfterFlush` asked is
     /// told (`.requested`) once everything has gone out to the kernel, so until then the host may still `abort`.
@@ -56,6 +57,8 @@ public struct TurnFigures: Equatable, Sendable {
     public var refused = 0
     /// Connections closed at once, or left waiting, because the process or the system has no descriptor left.
     public var descriptorShortages = 0
+    /// Connections of our own that were begun.
+    public var begun = 0
     /// Descriptors of connections that were closed.
     public var reaped = 0
     /// Changes of what epoll watches a connection for.

@@ -39,6 +39,25 @@ struct Socket {
         return result == 0 ? code : errno
     }
 
+    /// A new socket on its way to `address`, or there already.
+    ///
+    /// - Returns: the descriptor, owned by the caller.
+    static func connecting(to address: SocketAddress) throws(Errno) -> Int32 {
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let raw = try Syscall.value("socket") { socket(address.family, type, 0) }
+        do throws(Errno) {
+            // As with accepted ones: we gather our writes ourselves.
+            if address.family != AF_UNIX { try setOption(raw, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+            let result = unsafe address.withKernelForm { unsafe connect(raw, $0, $1) }
+            // connect(2): one that a signal interrupted goes on by itself, and is not to be called again.
+            guard result == 0 || errno == EINPROGRESS || errno == EINTR else { throw Errno(errno, in: "connect") }
+        } catch {
+            FileDescriptor.close(raw)
+            throw error
+        }
+        return raw
+    }
+
     static func setOption(_ raw: Int32, _ level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
         var value = value
         _ = try Syscall.value("setsockopt") {

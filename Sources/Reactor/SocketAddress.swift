@@ -1,9 +1,10 @@
-// SocketAddress: where to listen, as people write it and as the kernel wants it. Numeric hosts and `localhost` only: nobody is asked.
+// SocketAddress: where to listen or to connect to, as people write it and as the kernel wants it. Numeric hosts and `localhost` only:
+// nobody is asked.
 import Base
 import CLinux
 import Glibc
 
-/// An address to listen on: `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`.
+/// An address of a socket: `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`.
 public enum SocketAddress: Hashable, Sendable {
     /// Host order.
     case v4(UInt32, port: UInt16)
