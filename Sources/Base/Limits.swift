@@ -131,6 +131,69 @@ public struct Limits: Sendable {
     /// Watchers who come back and for whom the database is read at once, each with up to `replayBytesMax`; the others wait.
     public var replaysMax = 32
 
+    // MARK: Socket.IO
+
+    /// From a handshake or a pong to the next ping: Engine.IO's own default.
+    public var socketPingInterval = TimeSpan.seconds(25)
+    /// From a ping to the end of who does not answer it: Engine.IO's own default too.
+    public var socketPingTimeout = TimeSpan.seconds(20)
+    /// From a session's second transport to the end of its upgrade.
+    public var socketUpgradeTimeout = TimeSpan.seconds(10)
+    /// A session that is let into no namespace for so long ends: it may hold its place for no more.
+    public var socketConnectTimeout = TimeSpan.seconds(10)
+    /// One polling body, one message, and one poll's answer: the official server's default.
+    public var socketPayloadMax = 1_000_000
+    /// Packets of one polling body: a bound on work.
+    public var socketPacketsMax = 1_000
+    /// Bytes that may wait for the next poll of one session; beyond it the session ends, and may be recovered.
+    public var socketQueuedBytesMax = 4 << 20
+    /// Sessions by polling: they have no socket whose number would bound them.
+    public var pollingSessionsMax = 100_000
+    /// Binary parts of one packet.
+    public var attachmentsMax = 16
+    /// From a packet's text to its last binary part.
+    public var attachmentTimeout = TimeSpan.seconds(20)
+    /// Packets that one client may send in a second, over all its transports, and at once after a silence.
+    public var socketPacketsPerSecondMax = 50
+    /// How long a Socket.IO client whose session ended may come back as who it was: the official server's default.
+    public var recoveryTime = TimeSpan.seconds(120)
+    /// Clients that may come back; the oldest give way.
+    public var recoverablesMax = 100_000
+    /// Events of all channels that are remembered for those who come back.
+    public var bulletinsMax = 4_096
+    public var bulletinBytesMax = 8 << 20
+
+    // MARK: The fleet's vital signs
+
+    /// How often the machine is looked at while somebody listens: document E's two seconds.
+    public var resourcePeriod = TimeSpan.seconds(2)
+    /// How often the deployments are told: document E's five seconds.
+    public var modelPeriod = TimeSpan.seconds(5)
+    /// Deployments in the registry: all of them are told every `modelPeriod`.
+    public var deploymentsMax = 1_000
+    /// Within it a deployment that starts must answer a probe.
+    public var deploymentStartTimeout = TimeSpan.seconds(30)
+    /// Between two probes of a deployment that runs.
+    public var probeInterval = TimeSpan.seconds(10)
+    /// Between two probes of a deployment that starts: somebody waits for it.
+    public var startProbeInterval = TimeSpan.seconds(1)
+    /// From a probe's connection to the end of its patience.
+    public var probeTimeout = TimeSpan.seconds(5)
+    /// Of a probe's answer; its first line says all that is asked.
+    public var probeBytesMax = 16 << 10
+    /// Probes under way at once; others wait.
+    public var probesMax = 64
+    /// Probes that fail one after the other before a deployment counts as unhealthy: one may be lost.
+    public var probeFailuresMax = 3
+    /// Activities that this server notes of its tasks in a second; of more it notes how many.
+    public var taskActivitiesPerSecondMax = 100
+    public var activityMessageBytesMax = 4 << 10
+    public var activityExtraBytesMax = 64 << 10
+    /// GPUs that one worker may tell of.
+    public var gpusMax = 64
+    /// A worker's own words about its memory, or its load: kept, and told to all who listen.
+    public var workerStatusBytesMax = 4 << 10
+
     // MARK: What is written down
 
     /// Bytes of records that could not be written and are tried again; what comes beyond it is given up.

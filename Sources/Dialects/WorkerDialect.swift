@@ -17,8 +17,8 @@ public enum WorkerMessage: Sendable {
     case progress(TaskID, TaskEvent.Progress)
     case logs(TaskID, TaskEvent.Log)
     case chunk(TaskID, SharedBytes)
-    /// Its own state: GPUs, memory, load.
-    case status
+    /// How its machine does.
+    case status(WorkerVitals)
     case drain
     case ping
 }
@@ -53,7 +53,7 @@ public enum WorkerDialect {
         }
         if index.equals(type, "ready", in: text) { return try ready(members, text, limits, &scratch) }
         if index.equals(type, "ping", in: text) { return .ping }
-        if index.equals(type, "worker_status", in: text) { return .status }
+        if index.equals(type, "worker_status", in: text) { return .status(try vitals(members, text, limits, &scratch)) }
         if index.equals(type, "drain", in: text) { return .drain }
         let word = index.string(type, in: text) ?? ""
         throw .unknownType(String(word.unicodeScalars.prefix(64).map(Character.init)))

@@ -74,6 +74,9 @@ public struct Principal: Hashable, Sendable {
         return isAdmin || user == owner
     }
 
+    /// Whether the one may know of everybody's tasks.
+    public var maySeeAll: Bool { isTrusted || isAdmin }
+
     /// Whether the one may watch a task: one that it may act for, or one that its token lists.
     public func maySee(taskOwner owner: SharedBytes?, taskID: TaskID) -> Bool {
         mayActFor(owner) || tasks.contains(taskID)

@@ -23,6 +23,8 @@ enum Surface: Hashable, Sendable, CaseIterable {
     case hub
     /// E: the fleet is watched.
     case monitor
+    /// E: deployments are changed.
+    case registry
     /// N: tasks that run elsewhere are reported.
     case producer
     /// What an operator looks at.
@@ -39,6 +41,10 @@ extension Route {
         case .report, .reports, .producerSocket: .producer
         case .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe: .hub
         case .progressStatistics, .activeClients, .hubStatistics, .hubSocket: .hub
+        case .deployments, .deployment, .activities, .postActivity, .alerts, .fleet: .monitor
+        case .createDeployment, .updateDeployment, .removeDeployment, .actOnDeployment: .registry
+        // The token may come later, with Socket.IO's CONNECT.
+        case .engine: nil
         case .workerSocket: .worker
         case .metrics, .echoSocket: .operations
         // A balancer has no token, and a browser sends none when it loads a page; neither hears anything about anybody.
@@ -84,10 +90,11 @@ public struct Authentication: Sendable {
     func demand(of surface: Surface) -> Demand {
         switch (mode, surface) {
         case (.off, _): .nothing
-        case (.users, .dispatch), (.users, .worker), (.users, .hub), (.users, .monitor), (.users, .operations): .nothing
+        case (.users, .dispatch), (.users, .worker), (.users, .hub), (.users, .monitor), (.users, .registry), (.users, .operations):
+            .nothing
         case (.users, .task), (.users, .user): .token
         case (.all, .dispatch), (.all, .task), (.all, .user), (.all, .hub), (.all, .monitor): .token
-        case (.users, .producer), (.all, .producer): .publisher
+        case (.users, .producer), (.all, .producer), (.all, .registry): .publisher
         case (.all, .worker): .worker
         case (.all, .operations): .admin
         }

@@ -44,7 +44,7 @@ final class Backlog {
         var role: Role
         var bytes: Int
         /// Whose stream it belongs to; nil for what is said to the watcher alone.
-        let epoch: UInt64?
+        let stream: UInt64?
         /// The neighbours' slots, in the order of leaving; a free slot's `next` is the next free one.
         var previous = Backlog.none
         var next = Backlog.none
@@ -82,24 +82,22 @@ final class Backlog {
     // MARK: In
 
     /// Joins a publication behind everything that waits.
-    func append(_ delivery: Delivery, of publication: Publication) -> Toll {
+    func append(_ delivery: Delivery, of occasion: Occasion) -> Toll {
         var toll = Toll()
         let role: Role
-        switch publication.conflation {
-        case .never: role = .kept
+        switch occasion.waiting {
+        case .kept: role = .kept
         case .replaceable(let key):
             role = .replaceable(key: key)
             if let older = replaceables[key] {
                 remove(older)
                 toll.conflated = 1
             }
-        case .droppable:
-            let sequence = publication.sequence
-            role = .log(Gap(task: publication.task, first: sequence, last: sequence, at: publication.at))
+        case .log(let gap): role = .log(gap)
         }
         let bytes = delivery.bytes.count + Backlog.itemBytes
         let slot = insert(Item(
-            piece: .delivery(delivery, number: publication.number), role: role, bytes: bytes, epoch: publication.epoch))
+            piece: .delivery(delivery, number: occasion.number), role: role, bytes: bytes, stream: occasion.stream))
         switch role {
         case .kept, .gap: break
         case .replaceable(let key): replaceables[key] = slot
@@ -113,7 +111,7 @@ final class Backlog {
 
     /// Joins what is said to the watcher alone behind everything that waits.
     func append(_ kind: MessageKind, _ text: SharedBytes) {
-        _ = insert(Item(piece: .message(kind, text), role: .kept, bytes: text.count + Backlog.itemBytes, epoch: nil))
+        _ = insert(Item(piece: .message(kind, text), role: .kept, bytes: text.count + Backlog.itemBytes, stream: nil))
     }
 
     private func insert(_ item: Item) -> Int {
@@ -129,12 +127,12 @@ final class Backlog {
         items[slot].previous = last
         if last == Backlog.none { first = slot } else { items[last].next = slot }
         last = slot
-        if let epoch = item.epoch {
-            if let tail = tails[epoch] {
+        if let stream = item.stream {
+            if let tail = tails[stream] {
                 items[slot].earlier = tail
                 items[tail].later = slot
             }
-            tails[epoch] = slot
+            tails[stream] = slot
         }
         byteCount += item.bytes
         return slot
@@ -181,7 +179,7 @@ final class Backlog {
         if item.next == Backlog.none { last = item.previous } else { items[item.next].previous = item.previous }
         if item.earlier != Backlog.none { items[item.earlier].later = item.later }
         if item.later != Backlog.none { items[item.later].earlier = item.earlier }
-        if let epoch = item.epoch, tails[epoch] == slot { tails[epoch] = item.earlier == Backlog.none ? nil : item.earlier }
+        if let stream = item.stream, tails[stream] == slot { tails[stream] = item.earlier == Backlog.none ? nil : item.earlier }
         byteCount -= item.bytes
         items[slot].piece = nil
         items[slot].next = firstFree

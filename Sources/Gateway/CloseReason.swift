@@ -19,6 +19,8 @@ enum CloseReason {
     case overloaded
     /// Another socket came with the name of its session.
     case replaced
+    /// The session that it carried is over, or is carried by another.
+    case sessionOver
     /// The peer broke the protocol.
     case failed(FrameError)
 
@@ -31,6 +33,7 @@ enum CloseReason {
         case .unauthenticated: CloseCode(rawValue: 4003)
         case .idle: CloseCode(rawValue: 4000)
         case .replaced: CloseCode(rawValue: 4001)
+        case .sessionOver: .normal
         case .failed(let error): error.closeCode
         }
     }
@@ -46,6 +49,7 @@ enum CloseReason {
         case .idle: "no message for too long"
         case .overloaded: "too many clients"
         case .replaced: "another connection took over the session"
+        case .sessionOver: "session is over"
         case .failed(let error): error.reason
         }
     }

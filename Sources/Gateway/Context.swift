@@ -14,6 +14,7 @@ final class Context {
     let outbox: Outbox
     let log: Log
     let broker: Broker
+    let monitor: Monitor
     /// For names that nobody may guess.
     var random: Randomness
     let workspace = WebSocketWorkspace()
@@ -30,6 +31,8 @@ final class Context {
     var recorder = Recorder()
     /// Questions for the journal.
     var inquiries: [Inquiry] = []
+    /// What is to be done outside, in the order in which it was found.
+    var errands: [Errand] = []
     /// Connections whose next bytes may be looked at, now that what held them up is done.
     var resumable: [ConnectionID] = []
     /// Whether the server is about to stop: answers close their connections.
@@ -58,6 +61,7 @@ final class Context {
         webSocketLimits = WebSocketLimits(messageBytesMax: limits.messageBytesMax, fragmentsMax: limits.fragmentsMax)
         index = JSONIndex(limits: limits.json)
         broker = Broker(limits: limits, random: random)
+        monitor = Monitor(limits: limits, thresholds: settings.thresholds, random: random)
     }
 
     /// Whether more waits for a disk that refuses it than may: then nothing is taken in that would have to be written.

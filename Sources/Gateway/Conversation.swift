@@ -8,12 +8,30 @@ internal import WebSockets
 enum Conversation {
     case http(HTTPConversation)
     case webSocket(WebSocketConversation)
+    case probe(ProbeConversation)
 
     var id: ConnectionID {
         switch self {
         case .http(let conversation): conversation.id
         case .webSocket(let conversation): conversation.id
+        case .probe(let conversation): conversation.id
         }
+    }
+}
+
+/// The one conversation that the server begins itself: what it asks of a deployment.
+final class ProbeConversation {
+    let id: ConnectionID
+    let probe: HealthProbe
+    let timer: TimerTicket
+    var answer = StatusReader()
+    /// Bytes of the answer that were read.
+    var received = 0
+
+    init(id: ConnectionID, probe: HealthProbe, timer: TimerTicket) {
+        self.id = id
+        self.probe = probe
+        self.timer = timer
     }
 }
 
@@ -35,6 +53,10 @@ final class HTTPConversation {
         case inquiring(Inquirer)
         /// Its answer goes on for as long as its task does.
         case streaming(EventWatcher)
+        /// It is a session's of Engine.IO, and is acted upon once it is whole.
+        case engaging(SocketRequest)
+        /// It waits for what the session says next.
+        case polling(EngineID, fields: SharedBytes)
     }
 
     let id: ConnectionID
@@ -62,6 +84,14 @@ final class HTTPConversation {
         armedUntil = now
     }
 
+    /// Whether the content of the request is wanted.
+    var takesBody: Bool {
+        switch request {
+        case .reading, .engaging: true
+        case .none, .reviewing, .hearing, .storing, .waiting, .inquiring, .streaming, .polling: false
+        }
+    }
+
     var exchangeID: ExchangeID { ExchangeID(connection: id, number: number) }
 }
 
@@ -73,6 +103,8 @@ final class WebSocketConversation {
         case userWatcher(UserWatcher)
         case hubClient(HubClient)
         case producer(Producer)
+        /// Socket.IO.
+        case socketClient(SocketSeat)
         /// Closed at once: the reason stands in the close frame, where a browser can read it.
         case refused(CloseReason)
     }

@@ -10,15 +10,20 @@ final class EffectPerformer {
     private let sender: WebSocketSender
     private let hubClients: HubService
     private let fanout: Fanout
+    private let monitor: MonitorService
     private var effects: [Effect] = []
 
-    init(_ context: Context, http: HTTPService, producers: ProducerService, sender: WebSocketSender, hubClients: HubService) {
+    init(
+        _ context: Context, http: HTTPService, producers: ProducerService, sender: WebSocketSender, hubClients: HubService,
+        sockets: SocketService, monitor: MonitorService
+    ) {
         self.context = context
         self.http = http
         self.producers = producers
         self.sender = sender
         self.hubClients = hubClients
-        fanout = Fanout(context, sender: sender, eventStreams: http.eventStreams)
+        self.monitor = monitor
+        fanout = Fanout(context, sender: sender, eventStreams: http.eventStreams, sockets: sockets)
     }
 
     /// Performs everything that was asked for since the last call.
@@ -30,6 +35,7 @@ final class EffectPerformer {
         var wasAny = !effects.isEmpty
         // A record in the list would live as long as the list.
         effects.removeAll(keepingCapacity: true)
+        if monitor.perform(at: now, { fanout.deliver($0, at: now) }) { wasAny = true }
         for promise in context.recorder.takeRequested() {
             wasAny = true
             promised(promise, at: now)
@@ -90,7 +96,7 @@ final class EffectPerformer {
             case .accepted(_, let task, _): return !task.isRecorded
             case .verdict(let judgement): return judgement.isUnwritten
             case .verdicts(let judgements): return judgements.contains(where: \.isUnwritten) && judgements.allSatisfy(\.isRefused)
-            case .removed, .cancelled: return false
+            case .removed, .cancelled, .deployment, .deploymentRemoved: return false
             }
         case .outcome: return true
         // A socket's verdicts come in the order of its reports.
@@ -123,6 +129,7 @@ final class EffectPerformer {
         case .publish(let publication):
             hubClients.screen(publication, at: now)
             fanout.deliver(publication)
+            context.monitor.heard(publication, of: context.broker.task(publication.task), at: context.moment(now))
         case .answer(let exchange, let task):
             promisedOutcome(exchange, task, at: now)
         }

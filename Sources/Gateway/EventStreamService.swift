@@ -197,16 +197,16 @@ final class EventStreamService {
     // MARK: What many get
 
     /// Sends an event in its turn: at once, or behind what the client has not read yet. The event that ends the task ends the stream.
-    func send(_ delivery: Delivery, of publication: Publication, to conversation: HTTPConversation) {
+    func send(_ delivery: Delivery, of occasion: Occasion, to conversation: HTTPConversation) {
         guard case .streaming(let watcher) = conversation.request, case .listening(let subscriber) = watcher.phase else { return }
         if watcher.backlog != nil || context.outbox.queuedBytes(conversation.id) >= context.outbox.room(conversation.id) {
-            hold(delivery, of: publication, watcher, conversation)
+            hold(delivery, of: occasion, watcher, conversation)
         } else {
             put(delivery, watcher, conversation)
             // Every stream of HTTP/1.1 gets the chunk as it is.
             if watcher.shape.version == .http11 { context.outbox.setShares(conversation.id, true) }
         }
-        if publication.event.isTerminal {
+        if occasion.isLast {
             context.broker.hub.leave(subscriber)
             watcher.phase = .ending
         }
@@ -221,14 +221,14 @@ final class EventStreamService {
         context.metrics.messagesOut &+= UInt64(delivery.messageCount)
     }
 
-    private func hold(_ delivery: Delivery, of publication: Publication, _ watcher: EventWatcher, _ conversation: HTTPConversation) {
+    private func hold(_ delivery: Delivery, of occasion: Occasion, _ watcher: EventWatcher, _ conversation: HTTPConversation) {
         if watcher.backlog == nil {
             context.metrics.backlogs += 1
             watcher.backlog = Backlog(logBytesMax: context.limits.waitingLogBytesMax)
             context.outbox.setShares(conversation.id, false)
             context.outbox.awaitRoom(conversation.id)
         }
-        guard let toll = watcher.backlog?.append(delivery, of: publication) else { return }
+        guard let toll = watcher.backlog?.append(delivery, of: occasion) else { return }
         context.metrics.conflated &+= UInt64(toll.conflated)
         context.metrics.logsLeftOut &+= UInt64(toll.logsLeftOut)
     }

@@ -9,35 +9,17 @@ internal import Domain
 internal import HTTP1
 internal import WebSockets
 
-/// A publication in one format, as everybody gets it.
-struct Delivery {
-    enum Form {
-        /// Frames of plain WebSockets.
-        case frames
-        /// A frame with all messages, one a line, and a line feed behind it for those that put several publications into one frame.
-        case lines
-        /// A chunk of HTTP/1.1.
-        case chunk
-    }
-
-    let form: Form
-    let bytes: SharedBytes
-    /// The text of the first message within the bytes; all of the text, but in `frames`.
-    let first: Range<Int>
-    /// The text of the second message in `frames`; mostly there is none.
-    let second: Range<Int>
-    let messageCount: Int
-}
-
 final class Fanout {
     private let context: Context
     private let sender: WebSocketSender
     private let eventStreams: EventStreamService
+    private let sockets: SocketService
 
-    init(_ context: Context, sender: WebSocketSender, eventStreams: EventStreamService) {
+    init(_ context: Context, sender: WebSocketSender, eventStreams: EventStreamService, sockets: SocketService) {
         self.context = context
         self.sender = sender
         self.eventStreams = eventStreams
+        self.sockets = sockets
     }
 
     /// Tells everybody who hears of it.
@@ -51,23 +33,48 @@ final class Fanout {
             let delivery = encode(publication, format)
             context.metrics.encodings += 1
             context.metrics.deliveries += UInt64(recipients.count)
-            send(delivery, of: publication, to: recipients)
+            send(delivery, of: Occasion(publication), to: recipients)
         }
     }
 
-    private func send(_ delivery: Delivery, of publication: Publication, to recipients: Span<Recipient>) {
+    /// Tells everybody who listens to the bulletin's channel, and may know of it.
+    func deliver(_ edition: Edition, at now: Instant) {
+        let hub = context.broker.hub
+        guard hub.topicCount > 0 else { return }
+        let bulletin = edition.bulletin
+        guard let owner = bulletin.owner else { return deliver(edition, to: .channel(bulletin.event.channel), at: now) }
+        // Nobody listens to both.
+        deliver(edition, to: .ownedActivities, at: now)
+        deliver(edition, to: .activities(of: owner), at: now)
+    }
+
+    private func deliver(_ edition: Edition, to topic: Topic, at now: Instant) {
+        context.broker.hub.deliver(edition.bulletin.number, to: topic) { format, recipients in
+            context.metrics.deliveries += UInt64(recipients.count)
+            switch format {
+            case .monitor:
+                send(edition.text(omittingOffset: false, context).delivery, of: Occasion(edition.bulletin), to: recipients)
+            case .monitorBare:
+                send(edition.text(omittingOffset: true, context).delivery, of: Occasion(edition.bulletin), to: recipients)
+            case .monitorPolled: sockets.send(edition, to: recipients, at: now)
+            case .task, .user, .hub, .hubBatched, .events: preconditionFailure("a channel is listened to in \(format)")
+            }
+        }
+    }
+
+    private func send(_ delivery: Delivery, of occasion: Occasion, to recipients: Span<Recipient>) {
         let outbox = context.outbox
         let bytes = delivery.bytes
-        let number = publication.number
+        let number = occasion.number
         // Streams end with their task: each of them has something to do then.
-        let endsStreams = delivery.form == .chunk && publication.event.isTerminal
+        let endsStreams = delivery.form == .chunk && occasion.isLast
         var shared = 0
         for index in recipients.indices {
             let id = ConnectionID(raw: recipients[index].target)
             if !endsStreams, outbox.share(bytes, numbered: number, with: id) {
                 shared += 1
             } else {
-                send(delivery, of: publication, to: id)
+                send(delivery, of: occasion, to: id)
             }
         }
         context.metrics.messagesOut &+= UInt64(shared * delivery.messageCount)
@@ -75,11 +82,11 @@ final class Fanout {
 
     /// Those who are not just given a reference.
     @inline(never)
-    private func send(_ delivery: Delivery, of publication: Publication, to id: ConnectionID) {
+    private func send(_ delivery: Delivery, of occasion: Occasion, to id: ConnectionID) {
         switch context.conversation(id) {
-        case .webSocket(let conversation): sender.send(delivery, of: publication, to: conversation)
-        case .http(let conversation): eventStreams.send(delivery, of: publication, to: conversation)
-        case nil: break
+        case .webSocket(let conversation): sender.send(delivery, of: occasion, to: conversation)
+        case .http(let conversation): eventStreams.send(delivery, of: occasion, to: conversation)
+        case .probe, nil: break
         }
     }
 
@@ -95,6 +102,7 @@ final class Fanout {
             frames(HubDialect.messageCount(of: publication.event)) { HubDialect.write(publication, part: $0, to: &$1) }
         case .hubBatched: lines(publication)
         case .events: chunk(publication)
+        case .monitor, .monitorBare, .monitorPolled: preconditionFailure("a task is listened to in \(format)")
         }
     }
 

@@ -19,18 +19,22 @@ final class HTTPService {
     private let responses: Responses
     private let upgrades: Upgrades
     private let requests: Requests
+    private let sockets: SocketService
     let eventStreams: EventStreamService
     private var head = RequestHead()
 
     init(
-        _ context: Context, responses: Responses, producers: ProducerService, hubClients: HubService, eventStreams: EventStreamService
+        _ context: Context, responses: Responses, producers: ProducerService, hubClients: HubService, eventStreams: EventStreamService,
+        sockets: SocketService
     ) {
         self.context = context
         self.responses = responses
+        self.sockets = sockets
         upgrades = Upgrades(context, responses: responses)
         self.eventStreams = eventStreams
         requests = Requests(
-            context, responses: responses, upgrades: upgrades, producers: producers, hubClients: hubClients, eventStreams: eventStreams)
+            context, responses: responses, upgrades: upgrades, producers: producers, hubClients: hubClients, eventStreams: eventStreams,
+            sockets: sockets)
     }
 
     // MARK: Bytes
@@ -100,7 +104,7 @@ final class HTTPService {
                 opening = requests.begin(conversation, head, bytes, at: now)
             case .body(let range):
                 // The first piece stays where it is as long as no second one comes: mostly it is the whole.
-                guard case .reading = conversation.request else { break }
+                guard conversation.takesBody else { break }
                 if conversation.body == nil, piece == nil {
                     piece = range
                 } else {
@@ -210,7 +214,8 @@ final class HTTPService {
         context.disarm(conversation.timer)
         conversation.timer = nil
         switch conversation.request {
-        case .none, .reading, .reviewing, .hearing, .storing, .inquiring: break
+        case .none, .reading, .reviewing, .hearing, .storing, .inquiring, .engaging: break
+        case .polling(let client, _): sockets.pollLost(client, by: conversation, at: now)
         case .waiting(let task): context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
         case .streaming(let watcher): eventStreams.closed(watcher)
         }
@@ -227,7 +232,10 @@ final class HTTPService {
 
     /// Whether a request is still waited for.
     func isWaiting(_ conversation: HTTPConversation) -> Bool {
-        if case .streaming = conversation.request { return false }
+        switch conversation.request {
+        case .streaming, .polling: return false
+        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .inquiring, .engaging: break
+        }
         return conversation.exchange.phase == .awaitingResponse || conversation.exchange.phase == .readingBody
     }
 

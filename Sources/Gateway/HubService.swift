@@ -279,7 +279,7 @@ final class HubService {
                 if conversation.principal.maySee(taskOwner: publication.user, taskID: publication.task) { continue }
                 hub.unsubscribe(subscriber, from: topic)
                 dismiss(conversation, from: publication.task)
-            case nil: continue
+            case .probe, nil: continue
             }
         }
     }
@@ -289,7 +289,7 @@ final class HubService {
         case .hubClient(let client): deafen(client, conversation.id, to: task)
         // The task that it watched is gone.
         case .taskWatcher: sender.close(conversation, .unknownTask)
-        case .userWatcher, .echo, .worker, .producer, .refused: break
+        case .userWatcher, .echo, .worker, .producer, .socketClient, .refused: break
         }
     }
 

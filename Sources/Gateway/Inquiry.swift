@@ -10,6 +10,9 @@ public struct Inquiry: Sendable {
         case progress(TaskID, limit: Int)
         /// The oldest events of a task behind a number.
         case events(TaskID, after: UInt64, limit: Int)
+        /// Newest first, as alerts.
+        indirect case activities(ActivityQuestion)
+        indirect case alerts(AlertQuestion)
     }
 
     /// Who gets the answer.
@@ -29,6 +32,8 @@ public struct Finding: Sendable {
         case progress([ProgressRow])
         /// Whether more lies behind them.
         case events([EventRow], hasMore: Bool)
+        case activities([Activity], hasMore: Bool)
+        case alerts([Alert], hasMore: Bool)
         /// It could not be looked up; the reason is for the log.
         case failed(String)
     }
@@ -48,4 +53,6 @@ enum Inquirer {
     case storedHistory(TaskID)
     /// What came after the position, for a stream of events.
     case missedEvents(StreamPosition, Principal)
+    case activities
+    case alerts
 }

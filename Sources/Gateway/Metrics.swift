@@ -28,6 +28,14 @@ struct Metrics {
     var hubReturnsRefused: UInt64 = 0
     var hubTasksLost: UInt64 = 0
     var eventsReplayed: UInt64 = 0
+    var pollingSessions = 0
+    var pollsAnswered: UInt64 = 0
+    var socketSessionsOpened: UInt64 = 0
+    var socketSessionsFailed: UInt64 = 0
+    var socketUpgrades: UInt64 = 0
+    var socketReturns: UInt64 = 0
+    var socketClientsTooFast: UInt64 = 0
+    var samples: UInt64 = 0
     var requests: UInt64 = 0
     var requestsMalformed: UInt64 = 0
     var requestsTimedOut: UInt64 = 0
@@ -88,6 +96,7 @@ struct Metrics {
             writer.append("\n")
         }
 
+        writeSockets(&page, to: &writer)
         writeTasks(broker, &page, to: &writer)
         page.counter("turns_total", "Turns of the loop.", turns, to: &writer)
         page.histogram("turn_duration_seconds", "From the end of a turn's sleep to its end.", turnDuration, to: &writer)
@@ -102,6 +111,19 @@ struct Metrics {
         page.counter("watchers_behind_total", "Watchers that began to read too slowly.", backlogs, to: &writer)
         page.counter("events_conflated_total", "Progress that newer progress took the place of.", conflated, to: &writer)
         page.counter("events_left_out_total", "Logs left out, and told as a gap.", logsLeftOut, to: &writer)
+    }
+
+    private func writeSockets(_ page: inout MetricsPage, to writer: inout ByteWriter) {
+        page.counter("socketio_sessions_opened_total", "Socket.IO sessions that were opened.", socketSessionsOpened, to: &writer)
+        page.counter(
+            "socketio_sessions_failed_total", "Sessions ended because their client broke the protocol.", socketSessionsFailed, to: &writer)
+        page.gauge("socketio_polling_sessions", "Sessions that are carried by polling.", pollingSessions, to: &writer)
+        page.counter("socketio_polls_answered_total", "Polls that were answered.", pollsAnswered, to: &writer)
+        page.counter("socketio_upgrades_total", "Sessions that moved from polling to a WebSocket.", socketUpgrades, to: &writer)
+        page.counter("socketio_returns_total", "Clients that came back as who they were.", socketReturns, to: &writer)
+        page.counter(
+            "socketio_too_fast_total", "Clients ended because they sent too many packets in a second.", socketClientsTooFast, to: &writer)
+        page.counter("resource_samples_total", "Looks at the machine, one for all who watch.", samples, to: &writer)
     }
 
     private func writeTasks(_ broker: Broker, _ page: inout MetricsPage, to writer: inout ByteWriter) {

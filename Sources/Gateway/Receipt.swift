@@ -3,6 +3,7 @@
 internal import Base
 internal import Dialects
 internal import Domain
+internal import HTTP1
 
 enum Receipt {
     /// A task was taken in, and stood so.
@@ -13,6 +14,9 @@ enum Receipt {
     case removed(TaskID)
     /// A task was cancelled: whoever was told so does not meet it again.
     case cancelled(OrderForm, TaskRecord)
+    /// A deployment was registered or has changed, and how that is answered.
+    indirect case deployment(Deployment, HTTPStatus)
+    case deploymentRemoved(SharedBytes)
 }
 
 /// What became of an event that an outside program reported, and the task by which it stands or falls.

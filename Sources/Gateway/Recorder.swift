@@ -111,12 +111,21 @@ struct Recorder {
                 names.insert(image.id)
             // What is said of a task that is not taken in has nowhere to stand.
             case let record where record.task.map(names.contains) ?? false: break
-            case .ended, .removed, .resumed: keep(failure)
-            case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed:
+            // Who listens was told, and nothing builds upon it: what is newer need not wait for it.
+            case .activityNoted: lost += 1
+            case .ended, .removed, .resumed, .deploymentChanged, .deploymentRemoved: keep(failure)
+            case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed,
+                .alertChanged:
                 if unwrittenBytes <= bytesMax { keep(failure) } else { lost += 1 }
             }
         }
         unwritten.sort { $0.number < $1.number }
+        // What was given up behind the last that is kept is settled with it: a promise may wait for that number.
+        if let last = unwritten.last, let number = failures.last?.number, number > last.number {
+            var covering = RecordEntry(number: number, record: last.record)
+            covering.isAwaited = last.isAwaited
+            unwritten[unwritten.count - 1] = covering
+        }
         if unwritten.isEmpty {
             settledNumber = max(settledNumber, failures.last?.number ?? 0)
         } else if retryTime == nil {
@@ -174,7 +183,7 @@ struct Recorder {
 }
 
 extension Record {
-    /// The task that it is about; nil for a session.
+    /// The task that it is about; nil for anything else.
     fileprivate var task: TaskID? {
         switch self {
         case .submitted(let image): image.id
@@ -186,6 +195,7 @@ extension Record {
         case .happened(let row): row.taskID
         case .ended(let ending): ending.id
         case .sessionOpened, .sessionTouched, .sessionClosed: nil
+        case .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved: nil
         }
     }
 }

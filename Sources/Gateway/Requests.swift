@@ -17,14 +17,16 @@ final class Requests {
     private let users: UserRequests
     private let producers: ProducerService
     private let hub: HubRequests
+    private let monitor: MonitorRequests
     private let eventStreams: EventStreamService
+    private let sockets: SocketService
     private var hasWarnedOfEndlessTokens = false
 
     private static let notStored: StaticString = "Task could not be stored"
 
     init(
         _ context: Context, responses: Responses, upgrades: Upgrades, producers: ProducerService, hubClients: HubService,
-        eventStreams: EventStreamService
+        eventStreams: EventStreamService, sockets: SocketService
     ) {
         self.context = context
         self.responses = responses
@@ -33,7 +35,9 @@ final class Requests {
         users = UserRequests(context, responses: responses)
         self.producers = producers
         hub = HubRequests(context, responses: responses, clients: hubClients)
+        monitor = MonitorRequests(context, responses: responses)
         self.eventStreams = eventStreams
+        self.sockets = sockets
     }
 
     // MARK: Heads
@@ -43,8 +47,12 @@ final class Requests {
         _ conversation: HTTPConversation, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
     ) -> Opening? {
         context.metrics.requests += 1
-        let route = Routes.find(head, bytes, echoPath: context.settings.echoPath, scratch: &context.scratch)
+        let route = Routes.find(
+            head, bytes, echoPath: context.settings.echoPath, isTestMode: context.settings.sockets.isTestMode, scratch: &context.scratch)
         conversation.request = .none
+        if case .engine(let door, let query) = route {
+            return engage(conversation, door, query, head, bytes, at: now)
+        }
         if let origin = head.value(.origin), head.method != .get && head.method != .head || head.first(.upgrade) != nil {
             let authority = bytes.extracting(head.authority ?? 0..<0)
             guard Origin.isAllowed(bytes.extracting(origin), authority: authority, allowed: context.settings.origins) else {
@@ -80,14 +88,32 @@ final class Requests {
             responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
         case .report(_, _) where !isJSON(head, bytes), .reports where !isJSON(head, bytes):
             users.refuse(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
+        case .createDeployment where !isJSON(head, bytes), .updateDeployment where !isJSON(head, bytes),
+            .postActivity where !isJSON(head, bytes):
+            responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
         case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports,
             .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe, .progressStatistics, .activeClients,
-            .hubStatistics, .eventStream, .health, .readiness, .metrics, .asset:
+            .hubStatistics, .eventStream, .deployments, .createDeployment, .deployment, .updateDeployment, .removeDeployment,
+            .actOnDeployment, .activities, .postActivity, .alerts, .fleet, .health, .readiness, .metrics, .asset:
             let key = head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) }
             conversation.request = .reading(route, key: key, principal)
             askForBody(conversation)
+        case .engine: preconditionFailure("a request of Engine.IO is judged before")
         }
         return nil
+    }
+
+    /// A request of a session of Engine.IO, which has its own rules of whose page may ask, and its own words.
+    private func engage(
+        _ conversation: HTTPConversation, _ door: SocketDoor, _ query: QueryText, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+        at now: Instant
+    ) -> Opening? {
+        switch sockets.begin(conversation, door, query, head, bytes, at: now) {
+        case .taken:
+            if case .engaging = conversation.request { askForBody(conversation) }
+            return nil
+        case .webSocket(let entry): return upgrades.begin(conversation, entry, head, bytes, at: now)
+        }
     }
 
     /// Who speaks, where the one may.
@@ -120,7 +146,7 @@ final class Requests {
         case .user: users.refuseTask(conversation, at: now)
         case .producer: producers.answer(conversation, Judgement(.refused(.unknownTask)), at: now)
         case .hub: hub.refuseTask(conversation, at: now)
-        case .dispatch, .task, .worker, .monitor, .operations:
+        case .dispatch, .task, .worker, .monitor, .registry, .operations:
             responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
         }
     }
@@ -154,6 +180,10 @@ final class Requests {
     }
 
     func finish(_ conversation: HTTPConversation, _ body: Span<UInt8>, at now: Instant) {
+        if case .engaging(let request) = conversation.request {
+            conversation.request = .none
+            return sockets.finish(conversation, request, body, at: now)
+        }
         guard case .reading(let route, let key, let principal) = conversation.request else { return }
         conversation.request = .none
         switch route {
@@ -190,6 +220,16 @@ final class Requests {
         case .activeClients: hub.answerActive(conversation, to: principal, at: now)
         case .hubStatistics: hub.answerSockets(conversation, to: principal, at: now)
         case .eventStream(let id, let query, let last): stream(conversation, id, query, lastEventID: last, to: principal, at: now)
+        case .deployments: monitor.answerDeployments(conversation, at: now)
+        case .createDeployment: monitor.createDeployment(conversation, body, for: principal, at: now)
+        case .deployment(let id): monitor.answerDeployment(conversation, id, at: now)
+        case .updateDeployment(let id): monitor.updateDeployment(conversation, id, body, for: principal, at: now)
+        case .removeDeployment(let id): monitor.removeDeployment(conversation, id, for: principal, at: now)
+        case .actOnDeployment(let id, let action): monitor.act(conversation, action, on: id, for: principal, at: now)
+        case .activities(let query): monitor.answerActivities(conversation, query, to: principal, at: now)
+        case .postActivity: monitor.postActivity(conversation, body, for: principal, at: now)
+        case .alerts(let query): monitor.answerAlerts(conversation, query, at: now)
+        case .fleet: monitor.answerFleet(conversation, at: now)
         case .health: responses.respond(conversation, .ok, text: "{\"status\":\"ok\"}", at: now)
         case .readiness:
             if context.isDraining {
@@ -199,8 +239,8 @@ final class Requests {
             }
         case .metrics: answerMetrics(conversation, at: now)
         case .asset(let asset): answer(conversation, asset, at: now)
-        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket, .options, .methodNotAllowed, .notFound,
-            .unknownTask:
+        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket, .engine, .options, .methodNotAllowed,
+            .notFound, .unknownTask:
             preconditionFailure("a request of this route was answered by its head")
         }
     }
@@ -309,6 +349,8 @@ final class Requests {
         case .verdicts(let judgements): producers.answer(conversation, judgements, at: now)
         case .removed(let id): users.answerRemoved(conversation, id, at: now)
         case .cancelled(let form, let task): respond(conversation, form, .cancelled(task), at: now)
+        case .deployment(let deployment, let status): monitor.answerStored(conversation, deployment, status, at: now)
+        case .deploymentRemoved(let id): monitor.answerRemoved(conversation, id, at: now)
         }
         context.resumable.append(conversation.id)
     }
@@ -319,6 +361,8 @@ final class Requests {
         switch inquirer {
         case .storedHistory(let id): hub.answerStoredHistory(conversation, id, content, at: now)
         case .missedEvents: preconditionFailure("what a stream missed is found by its watcher's number")
+        case .activities: monitor.answerActivities(conversation, content, at: now)
+        case .alerts: monitor.answerAlerts(conversation, content, at: now)
         }
         context.resumable.append(conversation.id)
     }

@@ -31,9 +31,12 @@ final class Responses {
     }
 
     /// Answers with what stands in `context.text`, and ends the request.
+    ///
+    /// - Parameters:
+    ///   - extra: further fields, each with its line's end; as `fields`.
     func respond(
         _ conversation: HTTPConversation, _ status: HTTPStatus, contentType: StaticString = "application/json",
-        allow: StaticString = "", extra: StaticString = "", splice: Splice? = nil, at now: Instant
+        allow: StaticString = "", extra: StaticString = "", fields: SharedBytes = .empty, splice: Splice? = nil, at now: Instant
     ) {
         var shape = conversation.exchange.shape
         // A read full of small requests may ask for a thousand times its size. Who sends the next one while so much waits is not answered
@@ -48,6 +51,7 @@ final class Responses {
             if hasBody || shape.isHead { ResponseWriter.field("Content-Type", contentType, into: &writer) }
             if allow.utf8CodeUnitCount > 0 { ResponseWriter.field("Allow", allow, into: &writer) }
             writer.append(extra)
+            writer.append(fields)
             ResponseWriter.end(into: &writer)
         }
         if hasBody {

@@ -65,6 +65,26 @@ enum Route {
     /// GET /api/tasks/{task_id}/events
     case eventStream(TaskID, QueryText, lastEventID: SharedBytes?)
 
+    // E
+
+    /// /socket.io/, and in the test mode /engine.io/, by any method.
+    case engine(SocketDoor, QueryText)
+    /// GET, POST /api/deployments
+    case deployments
+    case createDeployment
+    /// GET, PUT, DELETE /api/deployments/{id}; POST /api/deployments/{id}/start|stop|restart
+    case deployment(SharedBytes)
+    case updateDeployment(SharedBytes)
+    case removeDeployment(SharedBytes)
+    case actOnDeployment(SharedBytes, DeploymentVerb)
+    /// GET, POST /api/activities
+    case activities(QueryText)
+    case postActivity
+    /// GET /api/alerts
+    case alerts(QueryText)
+    /// GET /api/fleet
+    case fleet
+
     // The server itself
 
     case health
@@ -98,13 +118,14 @@ struct Routes: ~Copyable, ~Escapable {
     ///
     /// - Parameter scratch: used and left as it was.
     static func find(
-        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, echoPath: SharedBytes?, scratch: inout ByteWriter
+        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, echoPath: SharedBytes?, isTestMode: Bool = false,
+        scratch: inout ByteWriter
     ) -> Route {
         // RFC 9110 §9.3.7: OPTIONS * asks about the whole server.
         if head.target.form == .asterisk { return .options(allow: "GET, HEAD, POST, OPTIONS") }
         let routes = Routes(head, bytes)
         if let route = routes.dispatch(&scratch) ?? routes.gpu(&scratch) ?? routes.server(echoPath) { return route }
-        return routes.user(&scratch) ?? routes.hub(&scratch) ?? .notFound
+        return routes.user(&scratch) ?? routes.hub(&scratch) ?? routes.monitor(isTestMode, &scratch) ?? .notFound
     }
 
     // MARK: The documents
@@ -179,6 +200,26 @@ struct Routes: ~Copyable, ~Escapable {
         return nil
     }
 
+    /// E, and the fleet behind it.
+    private func monitor(_ isTestMode: Bool, _ scratch: inout ByteWriter) -> Route? {
+        // Engine.IO has its own words for a method that it does not know.
+        if match("/socket.io/") != nil || match("/socket.io") != nil { return .engine(.packets, query) }
+        if isTestMode, match("/engine.io/") != nil { return .engine(.echo, query) }
+        if match("/api/activities") != nil { return by(get: .activities(query), post: .postActivity) }
+        if match("/api/alerts") != nil { return by(get: .alerts(query)) }
+        if match("/api/fleet") != nil { return by(get: .fleet) }
+        if match("/api/deployments") != nil { return by(get: .deployments, post: .createDeployment) }
+        if let captures = match("/api/deployments/{id}") {
+            // No registration has a name that is none: such a one is as unknown as another.
+            let id = userName(captures[0], &scratch) ?? .empty
+            return by(get: .deployment(id), put: .updateDeployment(id), delete: .removeDeployment(id))
+        }
+        guard let captures = match("/api/deployments/{id}/{action}"),
+            let action = DeploymentVerb.allCases.first(where: { isWord(captures[1], $0.word) })
+        else { return nil }
+        return by(post: .actOnDeployment(userName(captures[0], &scratch) ?? .empty, action))
+    }
+
     private func server(_ echoPath: SharedBytes?) -> Route? {
         if match("/healthz") != nil { return by(get: .health) }
         if match("/readyz") != nil { return by(get: .readiness) }
@@ -205,23 +246,27 @@ struct Routes: ~Copyable, ~Escapable {
 
     /// The route where the method is allowed; HEAD goes where GET goes (RFC 9110 §9.3.2).
     private func by(
-        get: @autoclosure () -> Route? = nil, post: @autoclosure () -> Route? = nil, delete: @autoclosure () -> Route? = nil
+        get: @autoclosure () -> Route? = nil, post: @autoclosure () -> Route? = nil, put: @autoclosure () -> Route? = nil,
+        delete: @autoclosure () -> Route? = nil
     ) -> Route {
         let route: Route? =
             switch method {
             case .get, .head: get()
             case .post: post()
             case .delete: delete()
-            case .put, .patch, .options, .other: nil
+            case .put: put()
+            case .patch, .options, .other: nil
             }
         if let route { return route }
         let allow: StaticString =
-            switch (get() != nil, post() != nil, delete() != nil) {
-            case (true, false, false): "GET, HEAD, OPTIONS"
-            case (true, false, true): "GET, HEAD, DELETE, OPTIONS"
-            case (false, true, false): "POST, OPTIONS"
-            case (false, false, true): "DELETE, OPTIONS"
-            case (_, true, _), (false, false, false): preconditionFailure("no path of ours has these methods")
+            switch (get() != nil, post() != nil, put() != nil, delete() != nil) {
+            case (true, false, false, false): "GET, HEAD, OPTIONS"
+            case (true, true, false, false): "GET, HEAD, POST, OPTIONS"
+            case (true, false, true, true): "GET, HEAD, PUT, DELETE, OPTIONS"
+            case (true, false, false, true): "GET, HEAD, DELETE, OPTIONS"
+            case (false, true, false, false): "POST, OPTIONS"
+            case (false, false, false, true): "DELETE, OPTIONS"
+            case (_, _, _, _): preconditionFailure("no path of ours has these methods")
             }
         return method == .options ? .options(allow: allow) : .methodNotAllowed(allow: allow)
     }
@@ -250,5 +295,16 @@ struct Routes: ~Copyable, ~Escapable {
         defer { scratch.truncate(to: start) }
         guard let range = try? RequestTarget.decode(segment, of: bytes, into: &scratch) else { return nil }
         return read(scratch.span.extracting(range))
+    }
+}
+
+extension DeploymentVerb {
+    /// The last segment of its path.
+    fileprivate var word: StaticString {
+        switch self {
+        case .start: "start"
+        case .stop: "stop"
+        case .restart: "restart"
+        }
     }
 }

@@ -22,6 +22,9 @@ public final class Server {
     private let webSockets: WebSocketService
     let sender: WebSocketSender
     let hubClients: HubService
+    private let probes: HealthProbeService
+    let sockets: SocketService
+    private let monitor: MonitorService
     private let performer: EffectPerformer
     private var phase = Phase.serving
     /// Workers and producers whose connection ended while a message of theirs was with the pool: what they delivered is heard all the same.
@@ -35,15 +38,20 @@ public final class Server {
         context = Context(settings: settings, outbox: outbox, log: log, random: random)
         let responses = Responses(context)
         sender = WebSocketSender(context)
+        probes = HealthProbeService(context)
         let producers = ProducerService(context, responses: responses, sender: sender)
         let replayer = Replayer(context)
         let eventStreams = EventStreamService(context, responses: responses, replayer: replayer)
         hubClients = HubService(
             context, sender: sender, eventStreams: eventStreams, replayer: replayer, random: random)
-        http = HTTPService(context, responses: responses, producers: producers, hubClients: hubClients, eventStreams: eventStreams)
+        monitor = MonitorService(context)
+        sockets = SocketService(context, responses: responses, sender: sender, monitor: monitor)
+        http = HTTPService(
+            context, responses: responses, producers: producers, hubClients: hubClients, eventStreams: eventStreams, sockets: sockets)
         webSockets = WebSocketService(
-            context, sender: sender, producers: producers, hubClients: hubClients, replayer: replayer)
-        performer = EffectPerformer(context, http: http, producers: producers, sender: sender, hubClients: hubClients)
+            context, sender: sender, producers: producers, hubClients: hubClients, sockets: sockets, replayer: replayer)
+        performer = EffectPerformer(
+            context, http: http, producers: producers, sender: sender, hubClients: hubClients, sockets: sockets, monitor: monitor)
     }
 
     /// Tells what the wall's clock shows; to be called before anything else and then at least once a second.
@@ -73,6 +81,7 @@ public final class Server {
                     upgrade(webSocket, leftover: conversation, from: position, at: now)
                 }
             }
+        case .probe(let conversation): probes.received(conversation, bytes.span, at: now)
         case nil: return
         }
         settle(at: now)
@@ -81,16 +90,19 @@ public final class Server {
     public func closed(_ id: ConnectionID, _ cause: CloseCause, at now: Instant) {
         guard let conversation = context.conversation(id) else { return }
         context.remove(id)
-        context.metrics.connectionsClosed += 1
         switch conversation {
-        case .http(let conversation): http.closed(conversation, at: now)
+        case .http(let conversation):
+            context.metrics.connectionsClosed += 1
+            http.closed(conversation, at: now)
         case .webSocket(let conversation):
+            context.metrics.connectionsClosed += 1
             context.metrics.webSocketsOpen -= 1
             if webSockets.departs(conversation, at: now) {
                 departing[id] = conversation
             } else {
                 webSockets.closed(conversation, at: now)
             }
+        case .probe(let conversation): probes.closed(conversation, cause, at: now)
         }
         settle(at: now)
     }
@@ -173,6 +185,39 @@ public final class Server {
         swap(&jobs, &context.jobs)
     }
 
+    // MARK: What is done outside
+
+    /// Moves what is to be done outside since the last call to `errands`: figures are answered by `sampled`, connections by `connected` or
+    /// `notConnected`. A server that stops wants nothing any more.
+    public func takeErrands(into errands: inout [Errand]) {
+        errands.removeAll(keepingCapacity: true)
+        swap(&errands, &context.errands)
+        if case .serving = phase { return }
+        errands.removeAll()
+    }
+
+    /// The machine's figures that were asked for.
+    public func sampled(_ sample: ResourceSample, at now: Instant) {
+        monitor.sampled(sample, at: now)
+        settle(at: now)
+    }
+
+    /// A connection for a probe was begun; whether it is ever made, its bytes or its end will tell.
+    public func connected(_ id: ConnectionID, for probe: HealthProbe, at now: Instant) {
+        guard case .serving = phase else { return context.outbox.abort(id) }
+        probes.connected(id, for: probe, at: now)
+        settle(at: now)
+    }
+
+    /// There is no connection for a probe, and there will be none.
+    ///
+    /// - Parameter reason: for a person, as the end of a sentence.
+    public func notConnected(_ probe: HealthProbe, reason: SharedBytes, at now: Instant) {
+        guard case .serving = phase else { return }
+        probes.notConnected(probe, reason: reason, at: now)
+        settle(at: now)
+    }
+
     // MARK: What is written down
 
     /// Takes up again what the process before left. Before the first connection.
@@ -182,6 +227,16 @@ public final class Server {
     ///   - ended: tasks that ended, in the order of their ends.
     public func restore(live: [TaskImage], ended: [TaskImage], at now: Instant) {
         context.broker.restore(live: live, ended: ended, at: context.moment(now))
+        settle(at: now)
+    }
+
+    /// Takes up again what the process before knew of the fleet. Before the first connection.
+    ///
+    /// - Parameters:
+    ///   - deployments: those that were registered.
+    ///   - alerts: those that were not resolved.
+    public func restore(deployments: [Deployment], alerts: [Alert], at now: Instant) {
+        context.monitor.restore(deployments: deployments, alerts: alerts, at: context.moment(now))
         settle(at: now)
     }
 
@@ -229,7 +284,7 @@ public final class Server {
             switch context.conversation(id) {
             case .http(let conversation): http.eventStreams.found(conversation, number: number, finding.content, at: now)
             case .webSocket(let conversation): webSockets.found(conversation, number: number, finding.content, at: now)
-            case nil: return
+            case .probe, nil: return
             }
         }
         settle(at: now)
@@ -261,7 +316,7 @@ public final class Server {
             guard !bytes.isEmpty else { return }
             var span = bytes.mutableSpan
             deliver(conversation, &span, from: 0, at: now)
-        case nil: break
+        case .probe, nil: break
         }
     }
 
@@ -274,6 +329,8 @@ public final class Server {
         if let deadline = context.broker.nextDeadline { next = min(next, deadline) }
         if let retryTime = context.recorder.retryTime { next = min(next, retryTime) }
         if let expiry = hubClients.nextExpiry { next = min(next, expiry) }
+        if let deadline = sockets.nextDeadline { next = min(next, deadline) }
+        if let deadline = monitor.nextDeadline { next = min(next, deadline) }
         switch phase {
         case .serving, .over: break
         case .draining(let until), .ending(let until): next = min(next, until)
@@ -287,12 +344,15 @@ public final class Server {
             switch context.conversation(id) {
             case .http(let conversation): http.timerDue(conversation, at: now)
             case .webSocket(let conversation): webSockets.timerDue(conversation, at: now)
+            case .probe(let conversation): probes.timerDue(conversation, at: now)
             case nil: break
             }
         }
         context.broker.advance(to: context.moment(now))
         if let retryTime = context.recorder.retryTime, retryTime <= now { context.recorder.retry() }
         hubClients.expire(at: now)
+        sockets.advance(at: now)
+        monitor.advance(at: now)
         settle(at: now)
         advanceEnd(at: now)
     }
@@ -304,7 +364,7 @@ public final class Server {
             switch context.conversation(id) {
             case .http(let conversation): http.eventStreams.refill(conversation)
             case .webSocket(let conversation): sender.refill(conversation)
-            case nil: break
+            case .probe, nil: break
             }
         }
         settle(at: now)
@@ -313,6 +373,8 @@ public final class Server {
     /// Sends what was gathered for a turn's end, and notes what the last turn did, for the metrics.
     public func turnEnded(_ figures: TurnReport, at now: Instant) {
         sender.flushBatches()
+        // Requests that came behind an answered poll are next.
+        if sockets.flushPolls(at: now) { settle(at: now) }
         context.metrics.turns += 1
         context.metrics.turnDuration.record(figures.duration)
         context.metrics.bytesIn &+= UInt64(figures.bytesIn)
@@ -330,7 +392,13 @@ public final class Server {
         phase = .draining(until: now + context.limits.drainTimeout)
         context.isDraining = true
         context.broker.close()
-        for case .http(let conversation) in context.allConversations { http.drain(conversation) }
+        for conversation in context.allConversations {
+            switch conversation {
+            case .http(let conversation): http.drain(conversation)
+            case .webSocket: break
+            case .probe(let conversation): probes.drop(conversation)
+            }
+        }
         settle(at: now)
         advanceEnd(at: now)
     }
@@ -349,10 +417,12 @@ public final class Server {
             }
             guard !isWaited || now >= until else { return }
             phase = .ending(until: now + context.limits.closeTimeout)
+            sockets.stop(at: now)
             for conversation in context.allConversations {
                 switch conversation {
                 case .http(let conversation): http.end(conversation, at: now)
                 case .webSocket(let conversation): sender.close(conversation, .goingAway)
+                case .probe(let conversation): probes.drop(conversation)
                 }
             }
             settle(at: now)

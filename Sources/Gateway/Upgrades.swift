@@ -15,6 +15,7 @@ struct Opening {
         case userWatcher(SharedBytes)
         case hubClient(HubRequest)
         case producer
+        case socket(SocketEntry)
         case refused(CloseReason)
     }
 
@@ -48,6 +49,13 @@ final class Upgrades {
         _ conversation: HTTPConversation, _ reason: CloseReason, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
     ) -> Opening? {
         begin(conversation, .anonymous, head, bytes, at: now) { .refused(reason) }
+    }
+
+    /// Reads the handshake of a session of Engine.IO.
+    func begin(
+        _ conversation: HTTPConversation, _ entry: SocketEntry, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+    ) -> Opening? {
+        begin(conversation, .anonymous, head, bytes, at: now) { .socket(entry) }
     }
 
     private func begin(
@@ -112,7 +120,9 @@ final class Upgrades {
         case .echoSocket: return .echo
         case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports,
             .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe, .progressStatistics, .activeClients,
-            .hubStatistics, .eventStream, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask:
+            .hubStatistics, .eventStream, .engine, .deployments, .createDeployment, .deployment, .updateDeployment, .removeDeployment,
+            .actOnDeployment, .activities, .postActivity, .alerts, .fleet, .health, .readiness, .metrics, .asset, .options,
+            .methodNotAllowed, .notFound, .unknownTask:
             preconditionFailure("only a socket's route is upgraded")
         }
     }
@@ -236,6 +246,8 @@ final class Upgrades {
             role = .hubClient(HubClient(request))
         case .producer:
             role = .producer(Producer())
+        case .socket(let entry):
+            role = .socketClient(SocketSeat(entry))
         case .refused(let reason):
             role = .refused(reason)
         }

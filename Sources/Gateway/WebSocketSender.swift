@@ -134,13 +134,13 @@ final class WebSocketSender {
     // MARK: What many get
 
     /// Sends a publication in its turn: at once, or behind what the other end has not read yet.
-    func send(_ delivery: Delivery, of publication: Publication, to conversation: WebSocketConversation) {
+    func send(_ delivery: Delivery, of occasion: Occasion, to conversation: WebSocketConversation) {
         guard conversation.socket.closing == .open else { return }
-        if conversation.heldSince == 0 { conversation.heldSince = publication.number }
+        if conversation.heldSince == 0 { conversation.heldSince = occasion.number }
         if conversation.backlog != nil || waiting(for: conversation) >= context.outbox.room(conversation.id) {
-            hold(delivery, of: publication, for: conversation)
+            hold(delivery, of: occasion, for: conversation)
         } else {
-            put(delivery, publication.number, to: conversation)
+            put(delivery, occasion.number, to: conversation)
             if delivery.form == .frames, conversation.socket.deflateParameters == nil { context.outbox.setShares(conversation.id, true) }
         }
         conversation.settleHolding()
@@ -238,14 +238,14 @@ final class WebSocketSender {
         context.outbox.queuedBytes(conversation.id) + (conversation.lane?.byteCount ?? 0) + conversation.lineBytes
     }
 
-    private func hold(_ delivery: Delivery, of publication: Publication, for conversation: WebSocketConversation) {
+    private func hold(_ delivery: Delivery, of occasion: Occasion, for conversation: WebSocketConversation) {
         if conversation.backlog == nil {
             context.metrics.backlogs += 1
             conversation.backlog = Backlog(logBytesMax: context.limits.waitingLogBytesMax)
             context.outbox.setShares(conversation.id, false)
             awaitRoom(for: conversation)
         }
-        guard let toll = conversation.backlog?.append(delivery, of: publication) else { return }
+        guard let toll = conversation.backlog?.append(delivery, of: occasion) else { return }
         context.metrics.conflated &+= UInt64(toll.conflated)
         context.metrics.logsLeftOut &+= UInt64(toll.logsLeftOut)
     }
@@ -315,7 +315,7 @@ final class WebSocketSender {
         switch reason {
         case .slowConsumer, .silent, .overloaded, .replaced: break
         // What it was to be told, it is told before the end.
-        case .goingAway, .unknownTask, .unauthenticated, .idle, .failed: release(conversation, below: .max)
+        case .goingAway, .unknownTask, .unauthenticated, .idle, .sessionOver, .failed: release(conversation, below: .max)
         }
         endFrames(of: conversation) { FrameWriter.appendClose(reason.code, reason: reason.words, to: &$0) }
     }
@@ -331,7 +331,8 @@ final class WebSocketSender {
         case .worker(let worker): context.broker.workerGone(worker, at: context.moment(context.present))
         // What a client is told no more it has to be told when it comes back.
         case .hubClient(let client): client.leave(context.broker)
-        case .echo, .taskWatcher, .userWatcher, .producer, .refused: break
+        // A client of Socket.IO tells by itself what it has when it comes back.
+        case .echo, .taskWatcher, .userWatcher, .producer, .socketClient, .refused: break
         }
         guard conversation.lane != nil else {
             context.outbox.write(to: conversation.id, closeFrame)

@@ -22,14 +22,17 @@ final class WebSocketService {
     private let userWatchers: UserWatchService
     private let producers: ProducerService
     private let hubClients: HubService
+    private let sockets: SocketService
 
     init(
-        _ context: Context, sender: WebSocketSender, producers: ProducerService, hubClients: HubService, replayer: Replayer
+        _ context: Context, sender: WebSocketSender, producers: ProducerService, hubClients: HubService, sockets: SocketService,
+        replayer: Replayer
     ) {
         self.context = context
         self.sender = sender
         self.producers = producers
         self.hubClients = hubClients
+        self.sockets = sockets
         workers = WorkerService(context)
         taskWatchers = TaskWatchService(context, sender: sender, replayer: replayer)
         userWatchers = UserWatchService(context, sender: sender)
@@ -46,6 +49,7 @@ final class WebSocketService {
             // A worker may be busy sending a result while a task waits for it: it is read all the same.
             context.outbox.setAnswersItself(conversation.id, false)
             sender.tell(conversation) { WorkerDialect.writeConnected(worker.id, to: &$0) }
+            context.monitor.workerConnected(worker.id, in: worker.group.name, at: context.moment(now))
             context.log.info("worker connected", ("worker", worker.id), ("group", worker.group.name), ("peer", conversation.peer))
         case .taskWatcher(let watcher):
             taskWatchers.opened(conversation, watcher, at: now)
@@ -54,6 +58,10 @@ final class WebSocketService {
         case .hubClient(let client):
             hubClients.opened(conversation, client, at: now)
         case .producer: break
+        // Its session has a heartbeat of its own.
+        case .socketClient(let seat):
+            seat.client = sockets.opened(conversation, seat.entry, at: now)
+            return
         case .refused(let reason):
             return sender.close(conversation, reason)
         }
@@ -84,7 +92,8 @@ final class WebSocketService {
     private func process(
         _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, at now: Instant
     ) -> Outcome {
-        let limits = context.webSocketLimits
+        let limits: WebSocketLimits
+        if case .socketClient = conversation.role { limits = sockets.webSocketLimits } else { limits = context.webSocketLimits }
         while !isHeldUp(conversation) {
             let event = conversation.socket.next(&bytes, &position, limits, context.workspace)
             switch event {
@@ -106,6 +115,9 @@ final class WebSocketService {
                 case .producer(let producer):
                     conversation.socket.withPayload(payload, bytes) { hear($0, from: producer, conversation, at: now) }
                     return .heard
+                case .socketClient(let seat):
+                    conversation.socket.withPayload(payload, bytes) { hear(.text, $0, from: seat, conversation, at: now) }
+                    return .heard
                 case .refused: break
                 }
             case .binary(let payload):
@@ -117,6 +129,9 @@ final class WebSocketService {
                 case .userWatcher: userWatchers.refuse(conversation, WebSocketService.textExpected, at: now)
                 case .hubClient: hubClients.refuse(conversation, WebSocketService.textExpected, at: now)
                 case .producer: producers.refuse(conversation, WebSocketService.textExpected)
+                case .socketClient(let seat):
+                    conversation.socket.withPayload(payload, bytes) { hear(.binary, $0, from: seat, conversation, at: now) }
+                    return .heard
                 case .refused: break
                 }
             case .ping(let payload):
@@ -186,7 +201,7 @@ final class WebSocketService {
         switch conversation.role {
         case .taskWatcher(let watcher): taskWatchers.found(conversation, watcher, number: number, content, at: now)
         case .hubClient(let client): hubClients.found(conversation, client, number: number, content, at: now)
-        case .echo, .worker, .userWatcher, .producer, .refused: break
+        case .echo, .worker, .userWatcher, .producer, .socketClient, .refused: break
         }
     }
 
@@ -216,6 +231,15 @@ final class WebSocketService {
         context.resumable.append(conversation.id)
     }
 
+    // MARK: Socket.IO
+
+    private func hear(
+        _ kind: MessageKind, _ bytes: Span<UInt8>, from seat: SocketSeat, _ conversation: WebSocketConversation, at now: Instant
+    ) {
+        guard let client = seat.client else { return }
+        sockets.received(kind, bytes, from: client, conversation, at: now)
+    }
+
     // MARK: The end
 
     /// Whether the connection that just ended is a worker's or a producer's, of which a message is with the pool. A worker gets no more
@@ -225,7 +249,7 @@ final class WebSocketService {
         switch conversation.role {
         case .worker(let worker): context.broker.workerDraining(worker, at: context.moment(now))
         case .producer: break
-        case .echo, .taskWatcher, .userWatcher, .hubClient, .refused: return false
+        case .echo, .taskWatcher, .userWatcher, .hubClient, .socketClient, .refused: return false
         }
         context.disarm(conversation.timer)
         conversation.timer = nil
@@ -238,6 +262,7 @@ final class WebSocketService {
         case .echo, .refused, .producer: break
         case .worker(let worker):
             context.broker.workerGone(worker, at: context.moment(now))
+            context.monitor.workerGone(worker.id, at: context.moment(now))
             context.log.info("worker gone", ("worker", worker.id), ("group", worker.group.name))
         case .taskWatcher(let watcher):
             taskWatchers.closed(conversation, watcher)
@@ -245,6 +270,8 @@ final class WebSocketService {
             userWatchers.closed(watcher)
         case .hubClient(let client):
             hubClients.closed(conversation, client, at: now)
+        case .socketClient(let seat):
+            if let client = seat.client { sockets.closed(conversation, of: client, at: now) }
         }
     }
 

@@ -38,14 +38,18 @@ final class WorkerService {
         switch message {
         case .ready(let concurrency, let models, let rate):
             broker.workerReady(worker, concurrency: concurrency, models: models, rate: rate, at: now)
+            context.monitor.workerDeclared(worker.models, by: worker.id, in: worker.group.name, at: now)
             return .none
         case .drain:
             broker.workerDraining(worker, at: now)
             return .none
         case .ping:
             return .pong
-        case .status:
+        case .status(let vitals):
             context.metrics.workerStatuses += 1
+            context.monitor.workerReported(WorkerStatus(
+                worker: worker.id, group: worker.group.name, gpus: vitals.gpus, memory: vitals.memory, load: vitals.load,
+                reportedAt: now.wall))
             return .none
         case .complete(let id, let completion):
             return reply(id) { () throws(ReportRefusal) in try broker.complete(id, by: worker, completion, at: now) }

@@ -104,7 +104,9 @@ struct FoldedGroup {
             if let life = current.removeValue(forKey: id) { lives[life].fate = .removed }
             // Also where the group took the task in: an older one of the name would have made way for it.
             steps.append(.other(place))
-        case .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed: steps.append(.other(place))
+        case .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged,
+            .deploymentRemoved:
+            steps.append(.other(place))
         }
     }
 

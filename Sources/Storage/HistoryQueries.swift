@@ -1,9 +1,9 @@
 // HistoryQueries: what can be asked of the store while the server runs, and the shape of the answers. Reads only; each answer is bounded in
-// rows and bytes. Knows no HTTP and no replay: whoever asks says from where.
+// rows and bytes. Knows no HTTP and no replay: whoever asks says from where. The fleet's past is MonitorQueries'.
 import Base
 import Domain
 
-/// A part of a history, oldest first.
+/// A part of a history, in the order that its question names.
 public struct HistoryPage<Element: Sendable>: Sendable {
     public var rows: [Element]
     /// Whether there is more at the end that the limit cut off.
@@ -23,7 +23,7 @@ public enum HistoryEnd: Sendable, CaseIterable {
 }
 
 /// An answer while it is gathered: until the limit or the answer's bytes are used up. The first row always has room.
-private struct Gathering<Element: Sendable> {
+struct Gathering<Element: Sendable> {
     private let limit: Int
     private let bytesMax: Int
     private var rows: [Element] = []
@@ -32,6 +32,9 @@ private struct Gathering<Element: Sendable> {
 
     /// What a row costs besides its large texts.
     private static var rowBytes: Int { 256 }
+
+    /// The rows in the order in which they were taken.
+    var page: HistoryPage<Element> { HistoryPage(rows: rows, hasMore: hasMore) }
 
     init(_ limit: Int, _ settings: StorageSettings) {
         self.limit = min(max(limit, 0), Int(Int32.max))
@@ -53,7 +56,7 @@ private struct Gathering<Element: Sendable> {
     }
 
     func page(from end: HistoryEnd) -> HistoryPage<Element> {
-        HistoryPage(rows: end == .oldest ? rows : rows.reversed(), hasMore: hasMore)
+        end == .oldest ? page : HistoryPage(rows: rows.reversed(), hasMore: hasMore)
     }
 }
 

@@ -214,6 +214,20 @@ public final class Journal: Sendable {
         try ask(answer) { store throws(StorageError) in try store.sessions(of: userID, limit: limit) }
     }
 
+    /// Activities, newest first.
+    public func activities(
+        _ question: ActivityQuestion, _ answer: @escaping @Sendable (Result<HistoryPage<Activity>, StorageError>) -> Void
+    ) throws(StorageError) {
+        try ask(answer) { store throws(StorageError) in try store.activities(question) }
+    }
+
+    /// Alerts, those raised last first.
+    public func alerts(
+        _ question: AlertQuestion, _ answer: @escaping @Sendable (Result<HistoryPage<Alert>, StorageError>) -> Void
+    ) throws(StorageError) {
+        try ask(answer) { store throws(StorageError) in try store.alerts(question) }
+    }
+
     /// How many tasks are remembered, by how they stand; no table is read.
     public func counts(_ answer: @escaping @Sendable (Result<TaskCounts, StorageError>) -> Void) throws(StorageError) {
         try ask(answer) { store throws(StorageError) in store.counts }

@@ -7,9 +7,12 @@ enum Query: Int, CaseIterable {
     case findTask, assignTask, requeueTask, endTask, endAssignedTask, raiseSequence, removeTask
     case removePayload, removeMetadata, removeOutcome, removeEvents, removeLogs, removeProgress
     case openSession, touchSession, closeSession, closeForgottenSessions
+    case insertActivity, changeAlert, changeDeployment, removeDeployment
     case countTasks, liveTasks, endedTasks, readTask
     case eventsAfter, oldestProgress, newestProgress, oldestLogs, newestLogs, session, newestSessions, newestSessionsOfUser
-    case forgetTasks, forgetEvents, forgetLogs, forgetProgress, forgetSessions
+    case findActivity, newestActivities, newestActivitiesOfKind, newestActivitiesOfOwner, readActivity
+    case findAlert, newestAlerts, newestActiveAlerts, newestResolvedAlerts, unresolvedAlerts, deployments
+    case forgetTasks, forgetEvents, forgetLogs, forgetProgress, forgetSessions, forgetActivities, forgetAlerts
 
     var text: StaticString {
         switch self {
@@ -85,6 +88,29 @@ enum Query: Int, CaseIterable {
         case .closeForgottenSessions:
             "UPDATE web_socket_sessions SET disconnected_at = last_active_at WHERE disconnected_at IS NULL"
 
+        case .insertActivity:
+            """
+            INSERT INTO activities (id, kind, message, severity, resource_type, resource_id, created_at, extra, owner)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+            """
+        // The row keeps its number: an alert's place is where it was raised.
+        case .changeAlert:
+            """
+            INSERT INTO alerts (id, kind, severity, title, message, resource_type, resource_id, value, threshold, unit, raised_at,
+                resolved_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, severity = excluded.severity, title = excluded.title,
+                message = excluded.message, resource_type = excluded.resource_type, resource_id = excluded.resource_id,
+                value = excluded.value, threshold = excluded.threshold, unit = excluded.unit, raised_at = excluded.raised_at,
+                resolved_at = excluded.resolved_at
+            """
+        case .changeDeployment:
+            """
+            INSERT OR REPLACE INTO deployments (id, model_id, name, model_source, host, port, health_path, cpu_cores, memory_limit,
+                container_id, start_timeout, status, health, note, created_at, deployed_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """
+        case .removeDeployment: "DELETE FROM deployments WHERE id = ?"
+
         // Out of the two indexes: of the ended tasks none is looked at. Waiting and executing ones count together.
         case .countTasks:
             """
@@ -145,6 +171,44 @@ enum Query: Int, CaseIterable {
                 created_at, updated_at FROM web_socket_sessions WHERE user_id = ? ORDER BY id DESC LIMIT ?
             """
 
+        case .findActivity: "SELECT number FROM activities WHERE id = ?"
+        case .newestActivities: "SELECT number FROM activities WHERE number < ? ORDER BY number DESC LIMIT ?"
+        case .newestActivitiesOfKind:
+            "SELECT number FROM activities WHERE kind = ? AND severity = ? AND number < ? ORDER BY number DESC LIMIT ?"
+        case .newestActivitiesOfOwner:
+            "SELECT number FROM activities WHERE owner IS ? AND kind = ? AND severity = ? AND number < ? ORDER BY number DESC LIMIT ?"
+        case .readActivity:
+            """
+            SELECT id, kind, message, severity, resource_type, resource_id, created_at, extra, owner FROM activities WHERE number = ?
+            """
+        case .findAlert: "SELECT number FROM alerts WHERE id = ?"
+        case .newestAlerts:
+            """
+            SELECT id, kind, severity, title, message, resource_type, resource_id, value, threshold, unit, raised_at, resolved_at
+            FROM alerts WHERE number < ? ORDER BY number DESC LIMIT ?
+            """
+        case .newestActiveAlerts:
+            """
+            SELECT id, kind, severity, title, message, resource_type, resource_id, value, threshold, unit, raised_at, resolved_at
+            FROM alerts WHERE resolved_at IS NULL AND number < ? ORDER BY number DESC LIMIT ?
+            """
+        // Along the table: those that last are few, and the others need no sorting.
+        case .newestResolvedAlerts:
+            """
+            SELECT id, kind, severity, title, message, resource_type, resource_id, value, threshold, unit, raised_at, resolved_at
+            FROM alerts NOT INDEXED WHERE resolved_at IS NOT NULL AND number < ? ORDER BY number DESC LIMIT ?
+            """
+        case .unresolvedAlerts:
+            """
+            SELECT id, kind, severity, title, message, resource_type, resource_id, value, threshold, unit, raised_at, resolved_at
+            FROM alerts WHERE resolved_at IS NULL ORDER BY raised_at, number
+            """
+        case .deployments:
+            """
+            SELECT id, model_id, name, model_source, host, port, health_path, cpu_cores, memory_limit, container_id, start_timeout,
+                status, health, note, created_at, deployed_at FROM deployments ORDER BY created_at, id
+            """
+
         case .forgetTasks:
             """
             DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE ended_at < ? ORDER BY ended_at LIMIT ?)
@@ -163,6 +227,12 @@ enum Query: Int, CaseIterable {
             """
             DELETE FROM web_socket_sessions
             WHERE id IN (SELECT id FROM web_socket_sessions WHERE disconnected_at < ? ORDER BY disconnected_at LIMIT ?)
+            """
+        case .forgetActivities:
+            "DELETE FROM activities WHERE number IN (SELECT number FROM activities ORDER BY number LIMIT ?2) AND created_at < ?1"
+        case .forgetAlerts:
+            """
+            DELETE FROM alerts WHERE number IN (SELECT number FROM alerts WHERE resolved_at < ? ORDER BY resolved_at LIMIT ?)
             """
         }
     }

@@ -1,5 +1,6 @@
 // Recovery: what the last process left, read back when the next one starts: the tasks that were under way and those that ended a little
-// while ago. Decides nothing: whether a task waits again, runs again or fails is the broker's.
+// while ago, the registry of deployments, and what was wrong. Decides nothing: whether a task waits again, runs again or fails is the
+// broker's, and whether an alert still holds the monitor's.
 import Base
 public import Domain
 
@@ -9,10 +10,16 @@ public struct Recovery: Sendable {
     public var live: [TaskImage]
     /// Tasks that have ended, in the order of their ends.
     public var ended: [TaskImage]
+    /// In the order of their registration.
+    public var deployments: [Deployment]
+    /// Those that were not resolved, in the order in which they were raised.
+    public var alerts: [Alert]
 
-    public init(live: [TaskImage], ended: [TaskImage]) {
+    public init(live: [TaskImage], ended: [TaskImage], deployments: [Deployment], alerts: [Alert]) {
         self.live = live
         self.ended = ended
+        self.deployments = deployments
+        self.alerts = alerts
     }
 }
 
@@ -37,7 +44,7 @@ extension Store {
             ended.append(image)
         }
         ended.reverse()
-        return Recovery(live: live, ended: ended)
+        return Recovery(live: live, ended: ended, deployments: try deployments(), alerts: try unresolvedAlerts())
     }
 
     /// What an ended task costs besides its bytes.

@@ -5,7 +5,7 @@ import Domain
 
 extension Store {
     /// Removes up to `sweepRows` rows of each table that are older than `cutoff`: ended tasks with all that stands beside them, events,
-    /// logs, progress, closed sessions.
+    /// logs, progress, closed sessions, activities, resolved alerts.
     ///
     /// - Returns: how many rows went, and whether every table has had its last.
     func forget(before cutoff: WallTime) throws(StorageError) -> (rows: Int, isDone: Bool) {
@@ -17,7 +17,8 @@ extension Store {
         return try change { database throws(StorageError) in
             var rows = try remove(.forgetTasks, bind, &database)
             var isDone = rows < most
-            for query in [Query.forgetEvents, .forgetLogs, .forgetProgress, .forgetSessions] {
+            let others = [Query.forgetEvents, .forgetLogs, .forgetProgress, .forgetSessions, .forgetActivities, .forgetAlerts]
+            for query in others {
                 let removed = try database.run(query, bind)
                 rows += removed
                 if removed >= most { isDone = false }

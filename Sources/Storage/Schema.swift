@@ -10,7 +10,7 @@ struct Schema: Sendable {
 
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [versionOne])
+    static let current = Schema(steps: [versionOne, versionTwo])
 
     private static let versionOne = [
         // A task. What is large stands beside it, because a row is written anew whenever one of its columns changes.
@@ -127,6 +127,71 @@ struct Schema: Sendable {
         "CREATE INDEX idx_web_socket_sessions_user_id ON web_socket_sessions (user_id)",
         "CREATE INDEX idx_web_socket_sessions_project_id ON web_socket_sessions (project_id)",
         "CREATE INDEX web_socket_sessions_disconnected_at ON web_socket_sessions (disconnected_at) WHERE disconnected_at IS NOT NULL",
+    ]
+
+    /// The fleet's past, and the registry of deployments. Kinds, severities and the like are the numbers of the domain's enums.
+    private static let versionTwo = [
+        // The numbers grow with time, so that the oldest rows are the first. What a client tells never breaks a constraint: a group of
+        // records is written as a whole, and one that cannot be written would keep all others from it.
+        """
+        CREATE TABLE activities (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            kind INTEGER NOT NULL,
+            message TEXT NOT NULL,
+            severity INTEGER NOT NULL,
+            resource_type TEXT,
+            resource_id TEXT,
+            created_at INTEGER NOT NULL,
+            extra BLOB NOT NULL,
+            owner TEXT
+        )
+        """,
+        // Each ends with the number: whatever is asked for is a few stretches of one of them, newest first.
+        "CREATE INDEX activities_kind ON activities (kind, severity)",
+        "CREATE INDEX activities_owner ON activities (owner, kind, severity)",
+        // The figures may be none: NaN has no place in a column.
+        """
+        CREATE TABLE alerts (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            kind INTEGER NOT NULL,
+            severity INTEGER NOT NULL,
+            title TEXT NOT NULL,
+            message TEXT NOT NULL,
+            resource_type TEXT NOT NULL,
+            resource_id TEXT,
+            value REAL,
+            threshold REAL,
+            unit TEXT NOT NULL,
+            raised_at INTEGER NOT NULL,
+            resolved_at INTEGER
+        )
+        """,
+        // As with tasks: in the one while it lasts, in the other once it is resolved.
+        "CREATE INDEX alerts_active ON alerts (number) WHERE resolved_at IS NULL",
+        "CREATE INDEX alerts_resolved_at ON alerts (resolved_at) WHERE resolved_at IS NOT NULL",
+        // The start's time is in nanoseconds.
+        """
+        CREATE TABLE deployments (
+            id TEXT PRIMARY KEY NOT NULL,
+            model_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            model_source TEXT,
+            host TEXT,
+            port INTEGER,
+            health_path TEXT NOT NULL,
+            cpu_cores REAL,
+            memory_limit TEXT,
+            container_id TEXT,
+            start_timeout INTEGER NOT NULL,
+            status INTEGER NOT NULL,
+            health INTEGER NOT NULL,
+            note TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            deployed_at INTEGER
+        ) WITHOUT ROWID
+        """,
     ]
 
     /// Looks at whose file it is and which version, before anything is written to it.

@@ -1,5 +1,6 @@
-// Store+Records: what each record leaves in the tables. Not which records are drawn together (FoldedGroup), and not the transaction around
-// them (Store). An ended task never changes, but for its sequence: the statements see to it.
+// Store+Records: what each record leaves in the tables; those of the fleet are Store+Monitor's. Not which records are drawn together
+// (FoldedGroup), and not the transaction around them (Store). An ended task never changes, but for its sequence: the statements see to
+// it.
 //
 // Cost: a prepared statement is 2 to 5 µs. A task that came and ended within the group is two; one that ends in a later group is two and
 // then four; a row is one, and the first of its task two more.
@@ -82,6 +83,10 @@ extension Store {
         case .sessionOpened(let row): try open(row, &database)
         case .sessionTouched(let touch): try database.run(.touchSession) { $0.add(touch) }
         case .sessionClosed(let touch): try database.run(.closeSession) { $0.add(touch) }
+        case .activityNoted(let activity): try note(activity, &database)
+        case .alertChanged(let alert): try change(alert, &database)
+        case .deploymentChanged(let deployment): try change(deployment, &database)
+        case .deploymentRemoved(let id): try database.run(.removeDeployment) { $0.add(text: id) }
         }
     }
 
@@ -210,7 +215,7 @@ extension Store {
             if fate == .stands { _ = try raise(row.taskID, life, &writing, &database) }
             try insert(row, &database)
         case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .progressCleared, .sessionOpened, .sessionTouched,
-            .sessionClosed:
+            .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
             preconditionFailure("\(record) is no row of a task")
         }
     }

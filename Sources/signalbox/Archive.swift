@@ -41,6 +41,11 @@ final class Archive {
     func restore(_ server: Server, resultTTL: TimeSpan, endedBytesMax: Int, at now: Instant, wall: WallTime) throws(StorageError) {
         let since = WallTime(milliseconds: wall.milliseconds - resultTTL.milliseconds)
         let recovery = try journal.recover(endedSince: since, endedBytesMax: endedBytesMax)
+        let (deployments, alerts) = (recovery.deployments, recovery.alerts)
+        if !deployments.isEmpty || !alerts.isEmpty {
+            log.info("fleet taken up again", ("deployments" as StaticString, deployments.count), ("alerts" as StaticString, alerts.count))
+            server.restore(deployments: deployments, alerts: alerts, at: now)
+        }
         guard !recovery.live.isEmpty || !recovery.ended.isEmpty else { return }
         log.info("tasks taken up again", ("live" as StaticString, recovery.live.count), ("ended" as StaticString, recovery.ended.count))
         server.restore(live: recovery.live, ended: recovery.ended, at: now)
@@ -78,6 +83,14 @@ final class Archive {
             case .events(let id, let sequence, let limit):
                 try journal.events(of: id, after: sequence, limit: limit) { result in
                     mailbox.post(.finding(Finding(to: inquiry, result.map { .events($0.rows, hasMore: $0.hasMore) }.content)))
+                }
+            case .activities(let question):
+                try journal.activities(question) { result in
+                    mailbox.post(.finding(Finding(to: inquiry, result.map { .activities($0.rows, hasMore: $0.hasMore) }.content)))
+                }
+            case .alerts(let question):
+                try journal.alerts(question) { result in
+                    mailbox.post(.finding(Finding(to: inquiry, result.map { .alerts($0.rows, hasMore: $0.hasMore) }.content)))
                 }
             }
         } catch {

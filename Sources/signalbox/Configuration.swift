@@ -1,14 +1,18 @@
 // Configuration: what the command line and the environment say, as one value. A flag goes before its variable. A wrong value is a
 // sentence that names it, never a guess.
 import Base
+import Domain
 import Gateway
 import Reactor
+import SocketIO
 import Storage
 
 /// Everything that `serve` needs to know.
 struct Configuration {
     var settings = Settings(version: Configuration.version)
     var addresses: [SocketAddress] = []
+    /// Those that were named; none for all.
+    var transports: [EngineTransport] = []
     var isInsecure = false
     var tokens = TokenSources()
     /// The folder for what is kept, or ``noData``.
@@ -17,10 +21,17 @@ struct Configuration {
     /// How long what was written down is kept.
     var historyTTL = Configuration.historyTTLDefault
     var workThreads = WorkPool.cores
+    /// NVIDIA's management library, as the loader takes it; empty where GPUs are not looked at.
+    var nvmlLibrary = Configuration.nvmlLibraryDefault
     var logLevel = Log.Level.info
     var logFormat = Log.Format.text
 
     static let historyTTLDefault = TimeSpan.seconds(7 * 86_400)
+
+    static let nvmlLibraryDefault = "libnvidia-ml.so.1"
+
+    /// What stands for no library: no GPU is looked at.
+    static let noLibrary = "none"
 
     /// What stands for no folder: nothing is kept.
     static let noData = ":memory:"
@@ -38,6 +49,7 @@ struct Configuration {
             }
         }
         if addresses.isEmpty { addresses = [.v4(0x7f00_0001, port: 8_000)] }
+        if !transports.isEmpty { settings.sockets.transports = transports }
         try check()
     }
 
@@ -50,7 +62,7 @@ struct Configuration {
     }
 
     private func check() throws(Mistake) {
-        if let contradiction = settings.limits.contradiction { throw Mistake(sentence: contradiction) }
+        if let contradiction = settings.limits.contradiction ?? settings.thresholds.contradiction { throw Mistake(sentence: contradiction) }
         guard !isInsecure, tokens.mode != .all, let open = addresses.first(where: { !$0.isLocal }) else { return }
         throw Mistake(
             sentence: "\(open) can be reached from other machines, and not everybody would need a token: add --auth all, or --insecure to "

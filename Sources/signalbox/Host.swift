@@ -12,6 +12,7 @@ final class Host: LoopHost {
     private let pool: WorkPool
     private let mailbox: Mailbox<Completion>
     private let archive: Archive
+    private let courier: Courier
     private let limits: Limits
     private let log: Log
     private var wall = WallTime(milliseconds: 0)
@@ -27,6 +28,7 @@ final class Host: LoopHost {
         pool = WorkPool(width: configuration.workThreads)
         mailbox = Mailbox(doorbell: loop.doorbell)
         server = Server(settings: configuration.settings, outbox: outbox, log: log, random: .system())
+        courier = Courier(configuration, loop: loop)
         let now = SystemClock.now()
         archive = try Archive(configuration, doorbell: loop.doorbell, log: log, at: now)
         observeWall(at: now)
@@ -59,6 +61,7 @@ final class Host: LoopHost {
         for completion in completions { server.finished(completion, at: now) }
         completions.removeAll(keepingCapacity: true)
         archive.deliver(to: server, at: now)
+        courier.deliver(to: server, at: now)
     }
 
     var nextDeadline: Instant? {
@@ -85,13 +88,18 @@ final class Host: LoopHost {
                 duration: lastTurn.duration, bytesIn: lastTurn.bytesIn, bytesOut: lastTurn.bytesOut,
                 refused: lastTurn.refused + lastTurn.descriptorShortages),
             at: now)
-        startJobs(at: now)
-        archive.collect(from: server, at: now)
+        performWishes(at: now)
         if server.isOver { loop.stop() }
     }
 
     func roomCame(at now: Instant) {
         server.roomCame(at: now)
+        performWishes(at: now)
+    }
+
+    /// Starts what the server wants done elsewhere.
+    private func performWishes(at now: Instant) {
+        courier.collect(from: server, at: now)
         startJobs(at: now)
         archive.collect(from: server, at: now)
     }

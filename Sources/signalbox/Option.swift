@@ -1,8 +1,10 @@
 // Option: one thing that an operator can choose: its flag, its environment variable, its default and what a value does. The table of all
 // of them is the help text, the parser and the documentation at once.
 import Base
+import Domain
 import Gateway
 import Reactor
+import SocketIO
 import Storage
 import WebSockets
 
@@ -133,8 +135,52 @@ struct Option: Sendable {
             }
             configuration.settings.echoPath = SharedBytes(text)
         },
+        Option(
+            name: "socketio-transports", form: .values("NAME"), standard: "polling,websocket",
+            help: "what Socket.IO sessions may be carried by"
+        ) {
+            (configuration, text) throws(Mistake) in
+            for word in text.split(separator: ",") {
+                guard let transport = ["polling": EngineTransport.polling, "websocket": .webSocket][word] else {
+                    throw Mistake(sentence: "'\(word)' is no transport; wanted is polling or websocket")
+                }
+                configuration.transports.append(transport)
+            }
+        },
+        milliseconds("socketio-ping-interval-ms", \.socketPingInterval, "from a Socket.IO pong to the next ping"),
+        milliseconds("socketio-ping-timeout-ms", \.socketPingTimeout, "from a Socket.IO ping to the end of who does not answer it"),
+        bytes("socketio-max-payload", \.socketPayloadMax, "bytes of a Socket.IO message, and of a polling request", max: 128 << 20),
+        milliseconds("socketio-recovery-ms", \.recoveryTime, "how long a Socket.IO client may come back as who it was"),
+        number("socketio-max-rate", \.socketPacketsPerSecondMax, 1...1_000_000, "packets that a Socket.IO client may send in a second"),
+        Option(
+            name: "socketio-test-mode", form: .toggle, standard: "off",
+            help: "offer what the protocols' own test suites expect, and no events"
+        ) {
+            (configuration, text) throws(Mistake) in
+            guard try toggle(text) else { return }
+            configuration.settings.sockets.isTestMode = true
+            configuration.settings.limits.socketPingInterval = .milliseconds(300)
+            configuration.settings.limits.socketPingTimeout = .milliseconds(200)
+            configuration.settings.limits.socketPayloadMax = 1_000_000
+            configuration.settings.limits.socketConnectTimeout = .seconds(1)
+        },
+        percent("memory-warning", \.memoryWarning, "memory in use from which on there is an alert"),
+        percent("memory-critical", \.memoryCritical, "memory in use from which on the alert is critical"),
+        percent("disk-warning", \.diskWarning, "disk in use from which on there is an alert"),
+        percent("disk-critical", \.diskCritical, "disk in use from which on the alert is critical"),
+        percent("gpu-warning", \.gpuWarning, "a GPU's load from which on there is an alert"),
+        percent("gpu-critical", \.gpuCritical, "a GPU's load from which on the alert is critical"),
+        percent("alert-hysteresis", \.hysteresis, "percent points below the warning at which an alert is over"),
         Option(name: "work-threads", form: .value("N"), standard: "cores", help: "threads for large messages and compression") {
             (configuration, text) throws(Mistake) in configuration.workThreads = try integer(text, 1...1_024)
+        },
+        Option(
+            name: "nvml-library", form: .value("LIBRARY"), standard: Configuration.nvmlLibraryDefault,
+            help: "NVIDIA's library that tells how GPUs do; \(Configuration.noLibrary) for GPUs that nobody looks at"
+        ) {
+            (configuration, text) throws(Mistake) in
+            guard !text.isEmpty else { throw Mistake(sentence: "this is empty") }
+            configuration.nvmlLibrary = text == Configuration.noLibrary ? "" : text
         },
         Option(name: "log-level", form: .value("LEVEL"), standard: "info", help: "debug, info, warning or error") {
             (configuration, text) throws(Mistake) in
@@ -179,6 +225,18 @@ struct Option: Sendable {
         Option(name: name, form: .value("MS"), standard: "\(Limits()[keyPath: limit].milliseconds)", help: help) {
             (configuration, text) throws(Mistake) in
             configuration.settings.limits[keyPath: limit] = .milliseconds(Int64(try integer(text, 1...1_000_000_000_000)))
+        }
+    }
+
+    private static func percent(
+        _ name: String, _ threshold: any WritableKeyPath<AlertThresholds, Double> & Sendable, _ help: String
+    ) -> Option {
+        Option(name: name, form: .value("PERCENT"), standard: "\(AlertThresholds()[keyPath: threshold])", help: help) {
+            (configuration, text) throws(Mistake) in
+            guard let value = Double(text), value.isFinite, (0...100).contains(value) else {
+                throw Mistake(sentence: "'\(text)' is no number from 0 to 100")
+            }
+            configuration.settings.thresholds[keyPath: threshold] = value
         }
     }
 

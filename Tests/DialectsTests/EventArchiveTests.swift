@@ -323,7 +323,7 @@ struct EventArchiveTests {
             case .progressed(let row): "progressed \(row.taskID) \(row.sequence) \(row.createdAt.milliseconds)"
             case .logged(let row): "logged \(row.taskID) \(row.sequence) \(row.createdAt.milliseconds)"
             case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .progressCleared, .sessionOpened, .sessionTouched,
-                .sessionClosed:
+                .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
                 "other"
             }
         }

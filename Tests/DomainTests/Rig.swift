@@ -184,7 +184,9 @@ final class Rig {
         case .ended(let ending): "ended \(ending.state) \(ending.sequence)"
         case .removed: "removed"
         case .progressCleared: "cleared"
-        case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed: "what is not the broker's"
+        case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
+            .deploymentChanged, .deploymentRemoved:
+            "what is not the broker's"
         }
     }
 

@@ -68,7 +68,8 @@ final class Shelf {
             images[id] = nil
             events[id] = nil
         case .progressCleared(let id): images[id]?.progress = nil
-        case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed:
+        case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
+            .deploymentChanged, .deploymentRemoved:
             Issue.record("a record that is not the broker's")
         }
     }

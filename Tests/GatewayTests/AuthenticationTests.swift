@@ -53,6 +53,7 @@ struct AuthenticationTests {
             .user: [.users: .token, .all: .token],
             .hub: [.all: .token],
             .monitor: [.all: .token],
+            .registry: [.all: .publisher],
             .producer: [.users: .publisher, .all: .publisher],
             .operations: [.all: .admin],
         ]
@@ -67,7 +68,8 @@ struct AuthenticationTests {
         let authentication = try Self.authentication(.all)
         let one = Principal(user: SharedBytes("42"), role: role)
         let closed: [Role: Set<Surface>] = [
-            .user: [.worker, .producer, .operations], .publisher: [.worker, .operations], .worker: [.producer, .operations], .admin: [],
+            .user: [.worker, .registry, .producer, .operations], .publisher: [.worker, .operations],
+            .worker: [.registry, .producer, .operations], .admin: [],
         ]
         for surface in Surface.allCases {
             let isClosed = closed[role]?.contains(surface) ?? true

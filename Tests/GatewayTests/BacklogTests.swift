@@ -74,7 +74,7 @@ struct BacklogTests {
             }
             let text = kind == .log ? "\(letter)" + String(repeating: "-", count: 99) : "\(letter)"
             let publication = publication(kind, &sources[other], number: UInt64(index + 1))
-            let taken = backlog.append(delivery(text), of: publication)
+            let taken = backlog.append(delivery(text), of: Occasion(publication))
             toll.conflated += taken.conflated
             toll.logsLeftOut += taken.logsLeftOut
         }
@@ -119,7 +119,7 @@ struct BacklogTests {
         let backlog = Backlog(logBytesMax: 1_000)
         var source = Source(1)
         for number in 1...1_000 as ClosedRange<UInt64> {
-            _ = backlog.append(Self.delivery("p"), of: Self.publication(.progress, &source, number: number))
+            _ = backlog.append(Self.delivery("p"), of: Occasion(Self.publication(.progress, &source, number: number)))
             if number % 3 == 0, let piece = backlog.popFirst() {
                 #expect(Self.describe(piece) == "\(number):p")
                 #expect(backlog.isEmpty && backlog.byteCount == 0)
@@ -195,7 +195,7 @@ struct BacklogTests {
                 let index = Int.random(in: 0..<sources.count, using: &random)
                 let publication = Self.publication(kind, &sources[index], number: number)
                 let text = String(repeating: "x", count: Int.random(in: 1...300, using: &random))
-                _ = backlog.append(Self.delivery(text), of: publication)
+                _ = backlog.append(Self.delivery(text), of: Occasion(publication))
                 plain.append("\(number):" + text, bytes: text.utf8.count, kind, publication)
             }
             for _ in 0..<Int.random(in: 0...(number % 50 == 0 ? 40 : 1), using: &random) {

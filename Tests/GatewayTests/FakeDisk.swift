@@ -83,6 +83,32 @@ struct FakeDisk {
             }
             rows.sort { $0.sequence < $1.sequence }
             return .events(Array(rows.prefix(limit)), hasMore: rows.count > limit)
+        case .activities(let question): return activities(question)
+        case .alerts(let question): return alerts(question)
         }
+    }
+
+    private func activities(_ question: ActivityQuestion) -> Finding.Content {
+        var rows: [Activity] = []
+        for case .activityNoted(let activity) in written.reversed() {
+            if activity.id == question.before {
+                rows = []
+                continue
+            }
+            if let kind = question.kind, activity.kind != kind { continue }
+            if let severity = question.severity, activity.severity != severity { continue }
+            if case .owned(let user) = question.visibility, activity.owner != nil, activity.owner != user { continue }
+            rows.append(activity)
+        }
+        return .activities(Array(rows.prefix(question.limit)), hasMore: rows.count > question.limit)
+    }
+
+    private func alerts(_ question: AlertQuestion) -> Finding.Content {
+        var newest: [SharedBytes: Alert] = [:]
+        for case .alertChanged(let alert) in written { newest[alert.id] = alert }
+        var rows = newest.values.sorted { ($0.raisedAt, $0.id.description) > ($1.raisedAt, $1.id.description) }
+        if let before = question.before { rows = Array(rows.drop { $0.id != before }.dropFirst()) }
+        if let isActive = question.isActive { rows.removeAll { ($0.resolvedAt == nil) != isActive } }
+        return .alerts(Array(rows.prefix(question.limit)), hasMore: rows.count > question.limit)
     }
 }

@@ -233,6 +233,7 @@ struct ServerFuzzTests {
                 #expect(waiting <= allowed, "\(waiting) bytes came early")
             case .webSocket(let socket):
                 #expect(socket.leftover.count <= 8_000 && socket.socket.pendingBytes <= limits.messageBytesMax)
+            case .probe: break
             }
         }
     }

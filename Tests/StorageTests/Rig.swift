@@ -98,6 +98,10 @@ struct Rig: ~Copyable {
         listener.wait(for: try append(records))
     }
 
+    mutating func write(_ records: [Record]) throws {
+        listener.wait(for: try append(records))
+    }
+
     func recover(since: Int64 = 0, bytesMax: Int = .max) throws -> Recovery {
         try journal.recover(endedSince: WallTime(milliseconds: since), endedBytesMax: bytesMax)
     }
@@ -140,6 +144,12 @@ struct Rig: ~Copyable {
 
     func counts() throws -> TaskCounts { try Rig.ask { try journal.counts($0) } }
 
+    func activities(_ question: ActivityQuestion) throws -> HistoryPage<Activity> {
+        try Rig.ask { try journal.activities(question, $0) }
+    }
+
+    func alerts(_ question: AlertQuestion) throws -> HistoryPage<Alert> { try Rig.ask { try journal.alerts(question, $0) } }
+
     func forget(before milliseconds: Int64) throws -> Int {
         try Rig.ask { answer in #expect(journal.forget(before: WallTime(milliseconds: milliseconds), answer)) }
     }
@@ -176,6 +186,26 @@ func log(_ number: Int, _ sequence: UInt64, _ text: String = "line", at when: In
     LogRow(
         taskID: name(number), sequence: sequence, level: SharedBytes("INFO"), source: SharedBytes("worker"), text: SharedBytes(text),
         createdAt: time(when))
+}
+
+func activity(
+    _ number: Int, _ kind: Activity.Kind = .userOperation, _ severity: Severity = .info, owner: String? = nil, at when: Int = 1_500
+) -> Activity {
+    Activity(
+        id: SharedBytes("act-\(number)"), kind: kind, message: SharedBytes("line \(number)"), severity: severity, createdAt: time(when),
+        owner: owner.map { SharedBytes($0) })
+}
+
+func alert(_ number: Int, _ severity: Severity = .warning, at when: Int = 1_500, resolved: Int? = nil) -> Alert {
+    let resource = Alert.Resource(type: SharedBytes("memory"), value: 82.5, threshold: 80, unit: SharedBytes("%"))
+    return Alert(
+        id: SharedBytes("alert_\(number)"), kind: .memoryThreshold, severity: severity, title: SharedBytes("title"),
+        message: SharedBytes("message"), resource: resource, raisedAt: time(when), resolvedAt: resolved.map(time))
+}
+
+func deployment(_ number: Int, _ status: Deployment.Status = .pending, at when: Int = 1_000) -> Deployment {
+    let form = Deployment.Form(modelID: SharedBytes("m"), name: SharedBytes("n"), startTimeout: .seconds(30))
+    return Deployment(id: SharedBytes("dep-\(number)"), form: form, status: status, createdAt: time(when))
 }
 
 func session(_ client: String, user: String = "u", at when: Int = 1_000) -> SessionRow {

@@ -97,6 +97,52 @@ struct SchemaTests {
         #expect(try store.database.number("PRAGMA user_version") == Schema.current.version + 1)
     }
 
+    /// The statements of one step as one number: FNV-1a.
+    private static func fingerprint(_ step: [String]) -> UInt64 {
+        step.joined(separator: ";").utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    }
+
+    @Test("the statements of a version that files have are never changed: a new version follows")
+    func frozen() {
+        #expect(Schema.current.steps.map(SchemaTests.fingerprint).prefix(1) == [0xa043_2590_8486_3c4f])
+    }
+
+    @Test("a file of version 1 gets the tables of the fleet when it is opened, and keeps its tasks and sessions")
+    func versionOne() throws {
+        let scratch = try Scratch()
+        do {
+            let store = try Store(scratch.location, StorageSettings(), schema: Schema(steps: [Schema.current.steps[0]]))
+            let records: [Record] = [
+                .submitted(image(1)), .submitted(image(2)), .ended(ending(2)), .happened(event(1, 4)), .sessionOpened(session("a")),
+            ]
+            try store.commit([records.enumerated().map { RecordEntry(number: UInt64($0.offset) + 1, record: $0.element) }])
+            try store.close()
+        }
+        do {
+            var old = try Database(scratch.file)
+            #expect(try old.number("PRAGMA user_version") == 1)
+            let fleet = "SELECT name FROM sqlite_schema WHERE tbl_name IN ('activities', 'alerts', 'deployments')"
+            #expect(try old.texts(fleet) == [])
+        }
+        for life in 0..<2 {
+            var rig = try Rig(scratch.location)
+            let found = try rig.recover()
+            #expect(found.live.map(\.id) == [name(1)] && found.ended.map(\.ending) == [ending(2)])
+            #expect(found.deployments == (0..<life).map { deployment($0) } && found.alerts == (0..<life).map { alert($0) })
+            #expect(try rig.events(name(1)).rows == [event(1, 4)])
+            try rig.write(.activityNoted(activity(life)), .alertChanged(alert(life)), .deploymentChanged(deployment(life)))
+            let page = try rig.activities(ActivityQuestion(visibility: .everybodys, limit: 9))
+            #expect(page.rows == (0...life).reversed().map { activity($0) })
+            try rig.journal.close()
+        }
+        var database = try Database(scratch.file)
+        #expect(try database.number("PRAGMA user_version") == 2)
+        var fresh = try Database(nil)
+        try Schema.current.migrate(&fresh)
+        let tables = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+        #expect(try database.texts(tables) == fresh.texts(tables))
+    }
+
     @Test("a file of a later version is refused, and left as it is")
     func newer() throws {
         let scratch = try Scratch()

@@ -32,11 +32,13 @@ enum Layering {
         Floor("Domain", ["Base"]),
         Floor("Clients", ["Base"]),
         Floor("Dialects", ["Base", "Crypto", "Domain", "JSON"]),
-        Floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "WebSockets"]),
+        Floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "SocketIO", "WebSockets"]),
         Floor("Reactor", ["Base", "CLinux"], system: ["Dispatch", "Glibc", "Synchronization"]),
         Floor("Storage", ["Base", "CSQLite", "Domain"], system: ["Dispatch", "Glibc", "Synchronization"]),
+        Floor("Vitals", ["Base", "CLinux", "Domain"], system: ["Glibc", "Synchronization"]),
         Floor(
-            "signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "Storage", "WebSockets"],
+            "signalbox",
+            ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "SocketIO", "Storage", "Vitals", "WebSockets"],
             system: ["Dispatch", "Glibc"]),
     ]
 

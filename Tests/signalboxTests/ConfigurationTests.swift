@@ -97,6 +97,14 @@ struct ConfigurationTests {
         for mode in ["users", "off", "all"] { #expect(sentence(["--listen", address, "--auth", mode]) == nil) }
     }
 
+    @Test("NVIDIA's library is looked for under its own name, unless the operator has another or wants none")
+    func nvmlLibrary() throws {
+        #expect(try configuration([]).nvmlLibrary == "libnvidia-ml.so.1")
+        #expect(try configuration(["--nvml-library", "/opt/nvml.so"]).nvmlLibrary == "/opt/nvml.so")
+        #expect(try configuration([], ["NVML_LIBRARY": "none"]).nvmlLibrary == "")
+        #expect(sentence(["--nvml-library="]) == "--nvml-library: this is empty")
+    }
+
     @Test("the help names every option once, and the variable that has no flag")
     func help() {
         let lines = Configuration.help.split(separator: "\n")

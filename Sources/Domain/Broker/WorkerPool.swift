@@ -72,6 +72,7 @@ public final class Group {
 
     public var waitingCount: Int { line.count }
     public var workerCount: Int { workers.count }
+    public var allWorkers: [Worker] { Array(workers.values) }
     /// The models that its workers declare.
     public var models: [SharedBytes] { Array(declared.keys) }
 

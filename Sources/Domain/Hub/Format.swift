@@ -13,8 +13,14 @@ public enum Format: UInt8, Sendable, CaseIterable {
     case hubBatched
     /// Server-sent events.
     case events
+    /// Socket.IO over WebSocket, with the offset that a client recovers from.
+    case monitor
+    /// The same without the offset, for clients that would take it for an argument.
+    case monitorBare
+    /// Socket.IO by polling, with the offset or without.
+    case monitorPolled
 
-    @usableFromInline static let count = 5
+    @usableFromInline static let count = 8
 }
 
 /// Some of the formats.
@@ -25,7 +31,7 @@ public struct FormatSet: OptionSet, Sendable {
 
     @inlinable public init(_ format: Format) { rawValue = 1 << format.rawValue }
 
-    public static let all = FormatSet(rawValue: 1 << UInt8(Format.count) - 1)
+    public static let all = FormatSet(rawValue: .max)
 
     @inlinable public func contains(_ format: Format) -> Bool { rawValue & 1 << format.rawValue != 0 }
 }

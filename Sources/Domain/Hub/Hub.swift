@@ -215,6 +215,34 @@ public final class Hub {
         var found: [Recipient] = []
         swap(&found, &recipients)
         let ends = gather(publication, audience, wanted, into: &found)
+        show(&found, ends, body)
+    }
+
+    /// Numbers what is told and is no task's event.
+    public func announce() -> UInt64 {
+        number += 1
+        return number
+    }
+
+    /// Shows who listens to the topic and was there before `number`, for each format with at least one. As for a publication, the hub may
+    /// be changed meanwhile.
+    public func deliver(_ number: UInt64, to topic: Topic, _ body: (Format, Span<Recipient>) -> Void) {
+        guard let slot = topics.slot(of: topic) else { return }
+        var found: [Recipient] = []
+        swap(&found, &recipients)
+        var ends = InlineArray<8, Int>(repeating: 0)
+        for format in Format.allCases {
+            topics[slot].list.forEach(in: format) { entry in
+                guard entry.joined < number else { return }
+                let id = key(entry.slot)
+                found.append(Recipient(id: id, target: subscribers[id].target))
+            }
+            ends[Int(format.rawValue)] = found.count
+        }
+        show(&found, ends, body)
+    }
+
+    private func show(_ found: inout [Recipient], _ ends: InlineArray<8, Int>, _ body: (Format, Span<Recipient>) -> Void) {
         var start = 0
         for format in Format.allCases {
             let end = ends[Int(format.rawValue)]
@@ -229,7 +257,7 @@ public final class Hub {
     /// - Returns: where each format's recipients end.
     private func gather(
         _ publication: Publication, _ audience: Audience, _ wanted: FormatSet, into found: inout [Recipient]
-    ) -> InlineArray<5, Int> {
+    ) -> InlineArray<8, Int> {
         let number = publication.number
         var listeners = 0
         var latestJoin: UInt64 = 0
@@ -241,7 +269,7 @@ public final class Hub {
         }
         found.reserveCapacity(listeners)
         let muters = mutes.isEmpty ? nil : mutes[publication.task]
-        var ends = InlineArray<5, Int>(repeating: 0)
+        var ends = InlineArray<8, Int>(repeating: 0)
         if audience.count == 1, muters == nil, latestJoin < number {
             let list = topics[audience.slots[0]].list
             for format in Format.allCases {

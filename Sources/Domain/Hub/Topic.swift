@@ -8,13 +8,19 @@ public enum Topic: Hashable, Sendable {
     case user(SharedBytes)
     /// Every task of a project.
     case project(SharedBytes)
+    /// A family of events about the server and its fleet; only those that are nobody's.
+    case channel(Channel)
+    /// Activities about somebody's tasks: for those who may see everybody's.
+    case ownedActivities
+    /// Activities about the tasks of one user.
+    case activities(of: SharedBytes)
 
     /// Whether a subscription begins with a picture of how things stand: what happened before it is in the picture, and is not told
     /// again on another topic either. A project's begins with nothing.
     var beginsWithSnapshot: Bool {
         switch self {
         case .task, .user: true
-        case .project: false
+        case .project, .channel, .ownedActivities, .activities: false
         }
     }
 
@@ -24,6 +30,8 @@ public enum Topic: Hashable, Sendable {
         case .task: self
         case .user(let name): .user(SharedBytes(copying: name.span))
         case .project(let name): .project(SharedBytes(copying: name.span))
+        case .channel, .ownedActivities: self
+        case .activities(let name): .activities(of: SharedBytes(copying: name.span))
         }
     }
 }

@@ -38,6 +38,12 @@ public enum Record: Sendable {
     indirect case sessionOpened(SessionRow)
     case sessionTouched(SessionTouch)
     case sessionClosed(SessionTouch)
+    case activityNoted(Activity)
+    /// An alert was raised, or has changed: the newest stands.
+    indirect case alertChanged(Alert)
+    /// A deployment was registered, or has changed: the newest stands.
+    indirect case deploymentChanged(Deployment)
+    case deploymentRemoved(SharedBytes)
 
     /// Whether somebody is told only once this is safe on the disk. The others may be lost with the last moments before a power failure.
     public var isPromise: Bool {
@@ -47,6 +53,8 @@ public enum Record: Sendable {
         case .resumed: true
         case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared: false
         case .sessionOpened, .sessionTouched, .sessionClosed: false
+        case .activityNoted, .alertChanged: false
+        case .deploymentChanged, .deploymentRemoved: true
         }
     }
 
@@ -62,6 +70,9 @@ public enum Record: Sendable {
             case .ended(let ending): ending.ownedBytes
             case .requeued, .resumed, .removed, .progressCleared, .sessionTouched, .sessionClosed: 0
             case .sessionOpened(let row): row.userAgent.count
+            case .activityNoted(let activity): activity.message.count + activity.extra.count
+            case .alertChanged(let alert): alert.message.count
+            case .deploymentChanged, .deploymentRemoved: 0
             }
         return Record.ownBytes + bytes
     }

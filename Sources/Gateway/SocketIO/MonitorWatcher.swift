@@ -1,0 +1,50 @@
+// MonitorWatcher: where one client stands in the fleet's namespace: what it listens to, under which name it may come back, and what it
+// alone was told lately. Tells nothing itself.
+internal import Base
+internal import Dialects
+internal import Domain
+
+final class MonitorWatcher {
+    /// What one client alone was told. It has a place in the order of all events, so that who comes back is told again what it missed.
+    struct Note {
+        enum Kind {
+            case subscribed(MonitorSubscription)
+            case unsubscribed(MonitorSubscription)
+            /// How things stood in that channel; told again, it is as they stand now.
+            case picture(Channel)
+        }
+
+        let offset: UInt64
+        let kind: Kind
+    }
+
+    /// What it is called in the namespace; the same when it comes back.
+    let name: SocketName
+    /// With it the client comes back as who it was.
+    let secret: SocketName
+    var principal: Principal
+    /// Its place in the hub; nil while it listens to nothing.
+    var subscriber: SubscriberID?
+    var channels: ChannelSet = []
+    /// The last of them, oldest first.
+    private(set) var notes: [Note] = []
+
+    /// Notes that are kept: more than a client's program begins with.
+    private static let notesMax = 16
+
+    init(name: SocketName, secret: SocketName, principal: Principal) {
+        self.name = name
+        self.secret = secret
+        self.principal = principal
+    }
+
+    func note(_ kind: Note.Kind, offset: UInt64) {
+        if notes.count == MonitorWatcher.notesMax { notes.removeFirst() }
+        notes.append(Note(offset: offset, kind: kind))
+    }
+
+    /// Whether a bulletin is for it, of a channel that it listens to.
+    func hears(_ bulletin: Bulletin) -> Bool {
+        channels.contains(bulletin.event.channel) && (bulletin.owner.map { principal.mayActFor($0) } ?? true)
+    }
+}

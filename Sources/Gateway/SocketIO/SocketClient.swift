@@ -1,0 +1,141 @@
+// SocketClient: somebody who came by Engine.IO: a session, whatever carries it at the moment, and where its client stands in Socket.IO.
+// What is done with it is SocketService's.
+//
+// Cost: some 700 bytes for a client that watches and is idle, its name in two tables included; its WebSocket comes on top.
+internal import Base
+internal import Domain
+internal import SocketIO
+
+/// A session's slot and generation.
+struct EngineID: SlotKey {
+    let raw: UInt64
+
+    init(slot: UInt32, generation: UInt32) { raw = UInt64(generation) << 32 | UInt64(slot) }
+
+    init(raw: UInt64) { self.raw = raw }
+
+    var slot: Int { Int(raw & 0xffff_ffff) }
+    var generation: UInt32 { UInt32(raw >> 32) }
+}
+
+/// A name of 128 random bits, which nobody can guess: of a session, of a client in its namespace, of a client's right to come back.
+struct SocketName: Hashable {
+    let bits: UInt128
+
+    init(drawnFrom random: inout Randomness) { bits = UInt128(random.next()) << 64 | UInt128(random.next()) }
+
+    /// Reads a name; nil where it is none that this server gives.
+    init?(_ text: Span<UInt8>) {
+        guard text.count == SocketName.bytes else { return nil }
+        var bits: UInt128 = 0
+        for index in text.indices {
+            let nibble: UInt8
+            switch text[index] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = text[index] - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): nibble = text[index] - UInt8(ascii: "a") + 10
+            default: return nil
+            }
+            bits = bits << 4 | UInt128(nibble)
+        }
+        self.bits = bits
+    }
+
+    /// The length of its text.
+    static let bytes = 32
+
+    func write(to writer: inout ByteWriter) {
+        writer.append(hex: UInt64(truncatingIfNeeded: bits >> 64), digits: 16)
+        writer.append(hex: UInt64(truncatingIfNeeded: bits), digits: 16)
+    }
+
+    var text: SharedBytes {
+        var writer = ByteWriter(capacity: SocketName.bytes)
+        write(to: &writer)
+        return writer.take()
+    }
+}
+
+/// What a path of Engine.IO leads to.
+enum SocketDoor {
+    /// `/socket.io/`
+    case packets
+    /// `/engine.io/`: every message comes back. Only in the test mode.
+    case echo
+}
+
+final class SocketClient {
+    let door: SocketDoor
+    let name: SocketName
+    let peer: PeerAddress
+    /// Who spoke in the handshake; a token of its CONNECT goes before.
+    let identity: Authentication.Identity
+    /// Whether it would take an event's offset for an argument.
+    let omitsOffset: Bool
+
+    var id = EngineID(raw: 0)
+    var session: EngineSession
+    /// What carries it, as it was last noticed.
+    var transport: EngineTransport
+    /// The request that waits for what comes next.
+    var poll: ExchangeID?
+    /// The socket that carries it, or that it may move to.
+    var webSocket: ConnectionID?
+    var timer: TimerTicket?
+    var armedUntil = Instant(nanoseconds: .max)
+    /// Whether it stands among those whose polls are answered at the turn's end.
+    var isTouched = false
+
+    var assembler: PacketAssembler
+    var namespaces: NamespaceTable
+    /// Where it stands in the fleet's namespace; nil outside of it.
+    var watcher: MonitorWatcher?
+    var pace: Pace
+
+    init(
+        door: SocketDoor, name: SocketName, peer: PeerAddress, identity: Authentication.Identity, omitsOffset: Bool,
+        transport: EngineTransport, session: EngineSession, assembler: PacketAssembler, namespaces: NamespaceTable, pace: Pace
+    ) {
+        self.door = door
+        self.name = name
+        self.peer = peer
+        self.identity = identity
+        self.omitsOffset = omitsOffset
+        self.transport = transport
+        self.session = session
+        self.assembler = assembler
+        self.namespaces = namespaces
+        self.pace = pace
+    }
+
+    /// When something is to be done about it though nothing comes; nil once it has ended.
+    var deadline: Instant? {
+        guard var deadline = session.deadline else { return nil }
+        if let other = assembler.deadline { deadline = min(deadline, other) }
+        if door == .packets, let other = namespaces.deadline { deadline = min(deadline, other) }
+        return deadline
+    }
+}
+
+/// How many packets a client may send: so many a second, and as many at once after a silence.
+struct Pace {
+    private var left: Int
+    private var since: Instant
+
+    init(_ perSecond: Int, at now: Instant) {
+        left = perSecond
+        since = now
+    }
+
+    /// - Returns: whether one more may come now.
+    mutating func admits(_ perSecond: Int, at now: Instant) -> Bool {
+        let gap = TimeSpan.seconds(1).nanoseconds / Int64(max(perSecond, 1))
+        let earned = (now - since).nanoseconds / gap
+        if earned > 0 {
+            left = min(perSecond, left + Int(min(earned, Int64(perSecond))))
+            since = left == perSecond ? now : since + TimeSpan(nanoseconds: earned * gap)
+        }
+        guard left > 0 else { return false }
+        left -= 1
+        return true
+    }
+}
