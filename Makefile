@@ -56,10 +56,11 @@ libraries tools: swift
 swift:
 	@command -v swift > /dev/null || { echo "No swift on the PATH: install a Swift 6.3 toolchain, see https://www.swift.org/install"; exit 1; }
 
-$(VENV)/stamp: $(E2E)/requirements.txt | tools
+$(VENV)/stamp: $(E2E)/requirements.txt $(E2E)/requirements-assets.txt | tools
 	@echo "Python packages into $(VENV)"
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(E2E)/requirements-assets.txt
 	touch $@
 
 build: libraries ## Build for development

@@ -18,10 +18,9 @@ enum FileSystemSpace {
     static func space(blocks: UInt64, free: UInt64, available: UInt64, blockBytes: UInt64) -> ResourceSample.Space {
         let nothing = ResourceSample.Space(total: 0, available: 0)
         let (used, isNegative) = blocks.subtractingReportingOverflow(free)
-        let (total, isTooMany) = used.addingReportingOverflow(available)
-        let (bytes, isTooLarge) = total.multipliedReportingOverflow(by: blockBytes)
-        if isNegative || isTooMany || isTooLarge { return nothing }
+        let (total, isTooLarge) = blocks.multipliedReportingOverflow(by: blockBytes)
+        if isNegative || isTooLarge || available > blocks { return nothing }
         // Not more than the total, and so within 64 bits as well.
-        return ResourceSample.Space(total: bytes, available: available * blockBytes)
+        return ResourceSample.Space(total: total, available: available * blockBytes, used: used * blockBytes)
     }
 }

@@ -136,6 +136,19 @@ struct Option: Sendable {
             configuration.settings.echoPath = SharedBytes(text)
         },
         Option(
+            name: "socketio-test-mode", form: .toggle, standard: "off",
+            help: "offer what the protocols' own test suites expect, and no events"
+        ) {
+            (configuration, text) throws(Mistake) in
+            guard try toggle(text) else { return }
+            // What is given besides stands behind this in the table, and goes before it.
+            configuration.settings.sockets.isTestMode = true
+            configuration.settings.limits.socketPingInterval = .milliseconds(300)
+            configuration.settings.limits.socketPingTimeout = .milliseconds(200)
+            configuration.settings.limits.socketPayloadMax = 1_000_000
+            configuration.settings.limits.socketConnectTimeout = .seconds(1)
+        },
+        Option(
             name: "socketio-transports", form: .values("NAME"), standard: "polling,websocket",
             help: "what Socket.IO sessions may be carried by"
         ) {
@@ -152,18 +165,6 @@ struct Option: Sendable {
         bytes("socketio-max-payload", \.socketPayloadMax, "bytes of a Socket.IO message, and of a polling request", max: 128 << 20),
         milliseconds("socketio-recovery-ms", \.recoveryTime, "how long a Socket.IO client may come back as who it was"),
         number("socketio-max-rate", \.socketPacketsPerSecondMax, 1...1_000_000, "packets that a Socket.IO client may send in a second"),
-        Option(
-            name: "socketio-test-mode", form: .toggle, standard: "off",
-            help: "offer what the protocols' own test suites expect, and no events"
-        ) {
-            (configuration, text) throws(Mistake) in
-            guard try toggle(text) else { return }
-            configuration.settings.sockets.isTestMode = true
-            configuration.settings.limits.socketPingInterval = .milliseconds(300)
-            configuration.settings.limits.socketPingTimeout = .milliseconds(200)
-            configuration.settings.limits.socketPayloadMax = 1_000_000
-            configuration.settings.limits.socketConnectTimeout = .seconds(1)
-        },
         percent("memory-warning", \.memoryWarning, "memory in use from which on there is an alert"),
         percent("memory-critical", \.memoryCritical, "memory in use from which on the alert is critical"),
         percent("disk-warning", \.diskWarning, "disk in use from which on there is an alert"),

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from servers import BINARY, ROOT, Server
+from models import Model
+from monitors import Watcher
+from servers import BINARY, ROOT, Server, eventually
 
 _groups = itertools.count(1)
 
@@ -83,6 +85,28 @@ impatient = shared("--echo-path", "/echo", REQUEST_TIMEOUT_MS=200, KEEP_ALIVE_TI
 # Echo endpoints for the WebSocket layer.
 echo = shared("--echo-path", "/echo")
 deflating_echo = shared("--echo-path", "/echo", "--deflate")
+# As it is out of the box, for tests that listen to all that happens: only they and their like make something happen.
+fleet = shared()
+# What the official suites of Engine.IO and Socket.IO expect, and the same with time enough for a slow machine.
+trial = shared("--socketio-test-mode")
+calm_trial = shared("--socketio-test-mode", "--socketio-ping-interval-ms", "25000", "--socketio-ping-timeout-ms", "20000")
+
+
+@pytest.fixture(scope="session")
+def doomed():
+    """A server, a model of its registry that ran and is dead now, and a watcher. Asked for early, looked at late: to see it takes long."""
+    server, model = Server(), Model()
+    form = {"deployment_id": "doomed", "model_id": "m", "host": "127.0.0.1", "port": model.port}
+    assert server.request("POST", "/api/deployments", form).status == 201
+    eventually(lambda: server.get("/api/deployments/doomed").json["health_status"] == "healthy", "health")
+    watcher = Watcher(server, "system_alerts", "activity_stream")
+    model.die()
+    # A new place is asked at once, and then as any other.
+    assert server.request("PUT", "/api/deployments/doomed", {"health_path": "/elsewhere"}).status == 200
+    yield server, model, watcher
+    watcher.client.disconnect()
+    model.die()
+    assert server.stop() == 0
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from servers import BOUND, Lines
 
 FOLDER = Path(__file__).parent / "document_d"
 ADDRESS = "localhost:3000"
-NODE_PATHS = ("/usr/share/nodejs", "/usr/lib/nodejs")
+# Ours first: what stands there goes by the name of the package that it wraps.
+NODE_PATHS = (str(Path(__file__).parent / "node"), "/usr/share/nodejs", "/usr/lib/nodejs")
 
 
 def block(name, server, **replacements):
@@ -55,9 +56,9 @@ def python(script, *arguments):
     return Program([sys.executable, "-u", str(script), *arguments])
 
 
-def node(script, *arguments, flags=()):
+def node(script, *arguments, flags=(), **environment):
     path = ":".join(filter(None, (os.environ.get("NODE_PATH"), *NODE_PATHS)))
-    return Program(["node", *flags, str(script), *arguments], NODE_PATH=path)
+    return Program(["node", *flags, str(script), *arguments], NODE_PATH=path, **environment)
 
 
 def node_has(expression, *flags):

@@ -128,7 +128,11 @@ struct ActivityFeed {
     ) {
         let occasion: Occasion
         switch publication.event {
-        case .started, .progress, .log, .chunk: return
+        case .progress, .log, .chunk: return
+        case .started:
+            // One that a worker takes at once never waits.
+            guard publication.sequence == 1 else { return }
+            occasion = .submitted
         case .queued:
             // One that waits again, because its worker vanished, was further already.
             guard publication.progress <= TaskRecord.Stage.queued else { return }

@@ -20,14 +20,21 @@ public struct ResourceSample: Sendable, Equatable {
     public struct Space: Sendable, Equatable {
         public var total: UInt64
         public var available: UInt64
+        /// What is neither used nor available is kept for the superuser.
+        public var used: UInt64
 
-        public init(total: UInt64, available: UInt64) {
+        /// - Parameter used: all that is not available, where nothing is told of it.
+        public init(total: UInt64, available: UInt64, used: UInt64? = nil) {
             self.total = total
             self.available = available
+            self.used = used ?? total - min(available, total)
         }
 
-        /// The part that is used; 0 of nothing.
-        public var usage: Double { total == 0 ? 0 : Double(total - min(available, total)) / Double(total) * 100 }
+        /// The part that is used of what may be; 0 of nothing.
+        public var usage: Double {
+            let (used, available) = (Double(used), Double(available))
+            return total == 0 || used + available == 0 ? 0 : used / (used + available) * 100
+        }
     }
 
     /// Since the machine started, all interfaces but the loopback together.

@@ -142,18 +142,27 @@ final class MonitorService {
     // MARK: How things stand
 
     /// What a subscription to the channel begins with. Where figures have to be asked for first, they come to everybody who listens.
-    func picture(of channel: Channel, for watcher: MonitorWatcher, at now: Instant) -> [Edition] {
+    ///
+    /// - Parameter missed: what the watcher is told besides, of everything behind the place of the picture: none of it is shown here.
+    func picture(
+        of channel: Channel, for watcher: MonitorWatcher, before offset: UInt64 = .max, besides missed: [Edition] = [], at now: Instant
+    ) -> [Edition] {
+        let later = missed.lazy.filter { $0.bulletin.offset > offset && $0.bulletin.event.channel == channel }
         switch channel {
+        // What comes later makes it worthless.
+        case .systemResources where !later.isEmpty, .modelStatus where !later.isEmpty: return []
         case .systemResources:
             let oldest = context.moment(now).wall.milliseconds - context.limits.resourcePeriod.milliseconds
             return history.last(1, depth: MonitorService.pictureDepth) {
                 $0.event.channel == channel && $0.at.milliseconds >= oldest
             }
         case .modelStatus: return [currentModels(at: now)]
-        case .systemAlerts: return currentAlerts(at: now)
+        case .systemAlerts:
+            let told = Set(later.compactMap { $0.bulletin.alertID })
+            return currentAlerts(at: now).filter { edition in edition.bulletin.alertID.map { !told.contains($0) } ?? true }
         case .activityStream, .deploymentEvents:
             return history.last(MonitorService.pictureEventsMax, depth: MonitorService.pictureDepth) {
-                $0.event.channel == channel && watcher.hears($0)
+                $0.event.channel == channel && $0.offset < offset && watcher.hears($0)
             }
         }
     }
@@ -230,5 +239,12 @@ final class MonitorService {
         isSampling = false
         context.metrics.samples += 1
         context.monitor.sampled(sample, at: context.moment(now))
+    }
+}
+
+extension Bulletin {
+    /// The alert that it tells of.
+    fileprivate var alertID: SharedBytes? {
+        if case .alert(let alert) = event { alert.id } else { nil }
     }
 }

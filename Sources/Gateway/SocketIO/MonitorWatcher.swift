@@ -14,7 +14,9 @@ final class MonitorWatcher {
             case picture(Channel)
         }
 
+        /// Of its first event; the others follow.
         let offset: UInt64
+        let count: UInt64
         let kind: Kind
     }
 
@@ -38,10 +40,13 @@ final class MonitorWatcher {
         self.principal = principal
     }
 
-    func note(_ kind: Note.Kind, offset: UInt64) {
+    func note(_ kind: Note.Kind, offset: UInt64, count: Int = 1) {
         if notes.count == MonitorWatcher.notesMax { notes.removeFirst() }
-        notes.append(Note(offset: offset, kind: kind))
+        notes.append(Note(offset: offset, count: UInt64(count), kind: kind))
     }
+
+    /// What it alone was told and has not got, if it has everything up to the offset.
+    func notes(since offset: UInt64) -> [Note] { notes.filter { $0.offset + $0.count > offset + 1 } }
 
     /// Whether a bulletin is for it, of a channel that it listens to.
     func hears(_ bulletin: Bulletin) -> Bool {

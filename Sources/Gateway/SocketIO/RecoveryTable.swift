@@ -35,6 +35,8 @@ struct RecoveryTable {
         parkedCount += 1
         line.append((watcher.secret, deadline))
         while parkedCount > countMax { dropFirst() }
+        // Who comes back and goes again stands in the line twice, and only the last time counts.
+        if line.count - head > 2 * parkedCount + 1_024 { tidy() }
     }
 
     /// Who comes back.
@@ -60,6 +62,13 @@ struct RecoveryTable {
     /// Forgets who did not come back in time.
     mutating func expire(at now: Instant) {
         while head < line.count, line[head].until <= now { dropFirst() }
+    }
+
+    private mutating func tidy() {
+        line = line[head...].filter { entry in
+            if case .parked(_, entry.until) = places[entry.secret] { true } else { false }
+        }
+        head = 0
     }
 
     /// Forgets who was parked first, unless it came back.

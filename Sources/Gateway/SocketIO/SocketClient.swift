@@ -109,7 +109,7 @@ final class SocketClient {
 
     /// When something is to be done about it though nothing comes; nil once it has ended.
     var deadline: Instant? {
-        guard var deadline = session.deadline else { return nil }
+        guard var deadline = session.deadline, session.isOpen else { return session.deadline }
         if let other = assembler.deadline { deadline = min(deadline, other) }
         if door == .packets, let other = namespaces.deadline { deadline = min(deadline, other) }
         return deadline

@@ -51,20 +51,23 @@ struct SocketQuery {
     ///
     /// - Parameter transports: those that are offered.
     static func read(_ query: QueryText, offering transports: [EngineTransport]) -> Reading {
-        guard let word = try? query.value(of: "transport") else { return .refused(.unknownTransport) }
-        let transport: EngineTransport
-        switch word {
-        case SocketQuery.polling: transport = .polling
-        case SocketQuery.webSocket: transport = .webSocket
-        case _: return .refused(.unknownTransport)
+        do throws(HTTPError) {
+            let transport: EngineTransport
+            switch try query.value(of: "transport") {
+            case SocketQuery.polling: transport = .polling
+            case SocketQuery.webSocket: transport = .webSocket
+            case _: return .refused(.unknownTransport)
+            }
+            guard transports.contains(transport) else { return .refused(.unknownTransport) }
+            if let sid = try query.value(of: "sid") {
+                guard let name = SocketName(sid.span) else { return .refused(.unknownSession) }
+                return .query(SocketQuery(transport: transport, session: name, namesTransportFirst: false))
+            }
+            guard try query.value(of: "EIO") == SocketQuery.revision else { return .refused(.unsupportedVersion) }
+            return .query(SocketQuery(transport: transport, session: nil, namesTransportFirst: query.names("transport", before: "EIO")))
+        } catch {
+            return .refused(.badRequest)
         }
-        guard transports.contains(transport) else { return .refused(.unknownTransport) }
-        if let sid = try? query.value(of: "sid") {
-            guard let name = SocketName(sid.span) else { return .refused(.unknownSession) }
-            return .query(SocketQuery(transport: transport, session: name, namesTransportFirst: false))
-        }
-        guard (try? query.value(of: "EIO")) == SocketQuery.revision else { return .refused(.unsupportedVersion) }
-        return .query(SocketQuery(transport: transport, session: nil, namesTransportFirst: query.names("transport", before: "EIO")))
     }
 
     enum Reading {

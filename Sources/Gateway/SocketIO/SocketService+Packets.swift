@@ -82,6 +82,7 @@ extension SocketService {
 
     /// Ends the session of a client that breaks the protocol.
     private func fail(_ client: SocketClient, _ words: String, at now: Instant) {
+        guard client.session.isOpen else { return }
         context.metrics.socketSessionsFailed += 1
         context.log.debug("session ended", ("peer", client.peer), ("reason", words))
         // What it did it does not recover from: it is no cut.
@@ -91,7 +92,7 @@ extension SocketService {
 
     /// Looks whether a client is late with its first namespace, or with a packet's binary parts.
     func expirePackets(of client: SocketClient, at now: Instant) {
-        guard client.door == .packets else { return }
+        guard client.door == .packets, client.session.isOpen else { return }
         do throws(PacketError) {
             try client.assembler.expire(at: now)
         } catch {
@@ -160,7 +161,7 @@ extension SocketService {
     ) {
         let offset = monitor.nextOffset()
         watcher.note(kind, offset: offset)
-        say(kind, to: client, watcher, offset: offset, at: now)
+        confirm(client, watcher, kind, offset: offset, at: now)
         guard let ackID else { return }
         tell(client, at: now) { writer in
             PacketWriter.head(.ack, namespace: Span(), ackID: ackID, to: &writer)
@@ -170,15 +171,34 @@ extension SocketService {
         }
     }
 
-    /// Says what was noted, for the first time or again.
-    func say(_ kind: MonitorWatcher.Note.Kind, to client: SocketClient, _ watcher: MonitorWatcher, offset: UInt64, at now: Instant) {
+    private func confirm(
+        _ client: SocketClient, _ watcher: MonitorWatcher, _ kind: MonitorWatcher.Note.Kind, offset: UInt64, at now: Instant
+    ) {
         let name: StaticString
         switch kind {
         case .subscribed: name = "subscribed"
         case .unsubscribed: name = "unsubscribed"
-        case .picture(let channel): return sendPicture(of: channel, to: client, watcher, offset: offset, at: now)
+        case .picture: return
         }
         emit(name, to: client, offset: offset, at: now) { SocketService.write(kind, watcher, to: &$0) }
+    }
+
+    /// Tells again what was noted, to a client that has everything up to the offset.
+    ///
+    /// - Parameter missed: what else the client is told that was away.
+    func tellAgain(
+        _ note: MonitorWatcher.Note, to client: SocketClient, _ watcher: MonitorWatcher, since offset: UInt64, besides missed: [Edition],
+        at now: Instant
+    ) {
+        guard case .picture(let channel) = note.kind else {
+            return confirm(client, watcher, note.kind, offset: note.offset, at: now)
+        }
+        // Of a picture it may have got a part.
+        let had = offset < note.offset ? 0 : Int(offset - note.offset + 1)
+        let editions = monitor.picture(of: channel, for: watcher, before: note.offset, besides: missed, at: now)
+        for (place, edition) in editions.prefix(Int(note.count)).enumerated().dropFirst(had) {
+            send(edition, to: client, offset: note.offset + UInt64(place), at: now)
+        }
     }
 
     private static func write(_ kind: MonitorWatcher.Note.Kind, _ watcher: MonitorWatcher, to writer: inout ByteWriter) {
@@ -193,13 +213,10 @@ extension SocketService {
     }
 
     private func showPicture(of channel: Channel, to client: SocketClient, _ watcher: MonitorWatcher, at now: Instant) {
-        let offset = monitor.nextOffset()
-        watcher.note(.picture(channel), offset: offset)
-        sendPicture(of: channel, to: client, watcher, offset: offset, at: now)
-    }
-
-    private func sendPicture(of channel: Channel, to client: SocketClient, _ watcher: MonitorWatcher, offset: UInt64, at now: Instant) {
-        for edition in monitor.picture(of: channel, for: watcher, at: now) { send(edition, to: client, offset: offset, at: now) }
+        let editions = monitor.picture(of: channel, for: watcher, at: now)
+        guard !editions.isEmpty else { return }
+        watcher.note(.picture(channel), offset: monitor.offset + 1, count: editions.count)
+        for edition in editions { send(edition, to: client, offset: monitor.nextOffset(), at: now) }
     }
 
     /// Sends one client an edition at a place in the order that is its own.

@@ -87,16 +87,16 @@ extension SocketService {
 
     /// Tells what was missed, and what the client alone was told and has not got, in their one order.
     private func replay(_ missed: [Edition], to client: SocketClient, _ watcher: MonitorWatcher, since offset: UInt64, at now: Instant) {
-        var notes = watcher.notes.filter { $0.offset > offset }[...]
+        var notes = watcher.notes(since: offset)[...]
         for edition in missed {
             while let note = notes.first, note.offset < edition.bulletin.offset {
                 notes.removeFirst()
-                say(note.kind, to: client, watcher, offset: note.offset, at: now)
+                tellAgain(note, to: client, watcher, since: offset, besides: missed, at: now)
             }
             context.metrics.eventsReplayed += 1
             send(edition.text(omittingOffset: client.omitsOffset, context).frame, through: client, at: now)
         }
-        for note in notes { say(note.kind, to: client, watcher, offset: note.offset, at: now) }
+        for note in notes { tellAgain(note, to: client, watcher, since: offset, besides: missed, at: now) }
     }
 
     // MARK: Going

@@ -146,7 +146,7 @@ extension SocketService {
     func pollLost(_ id: EngineID, by conversation: HTTPConversation, at now: Instant) {
         guard let client = client(id), client.poll == conversation.exchangeID else { return }
         client.poll = nil
-        client.session.pollLost()
+        client.session.pollLost(workspace)
         perform(client, at: now)
     }
 

@@ -42,7 +42,7 @@ final class SocketService {
         workspace = EngineWorkspace(EngineSettings(
             pingInterval: limits.socketPingInterval, pingTimeout: limits.socketPingTimeout, upgradeTimeout: limits.socketUpgradeTimeout,
             maxPayload: limits.socketPayloadMax, packetsPerPayloadMax: limits.socketPacketsMax,
-            queuedBytesMax: limits.socketQueuedBytesMax))
+            queuedBytesMax: limits.socketQueuedBytesMax, offersUpgrade: settings.transports.contains(.webSocket)))
         webSocketLimits = WebSocketLimits(messageBytesMax: limits.socketPayloadMax, fragmentsMax: limits.fragmentsMax)
         packetLimits = PacketLimits(
             attachmentsMax: limits.attachmentsMax, assembledBytesMax: limits.socketPayloadMax, assemblyTimeout: limits.attachmentTimeout)
@@ -214,7 +214,7 @@ final class SocketService {
             guard let client = clients.element(id) else { continue }
             client.timer = nil
             client.armedUntil = Instant(nanoseconds: .max)
-            if let watcher = client.watcher, watcher.principal.hasExpired(at: context.moment(now).wall) {
+            if client.session.isOpen, let watcher = client.watcher, watcher.principal.hasExpired(at: context.moment(now).wall) {
                 dismiss(client, watcher, at: now)
                 continue
             }

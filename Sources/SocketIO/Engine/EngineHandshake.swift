@@ -22,12 +22,14 @@ public struct EngineSettings: Sendable {
     public var maxPayload: Int
     /// Packets in one payload: a bound on work.
     public var packetsPerPayloadMax: Int
+    /// Whether a session that begins by polling is told that it may move to a WebSocket.
+    public var offersUpgrade: Bool
     /// Bytes of messages that may wait for a poll, each with `EngineSession.messageOverhead` more; beyond it the session ends.
     public var queuedBytesMax: Int
 
     public init(
         pingInterval: TimeSpan, pingTimeout: TimeSpan, upgradeTimeout: TimeSpan, maxPayload: Int, packetsPerPayloadMax: Int,
-        queuedBytesMax: Int
+        queuedBytesMax: Int, offersUpgrade: Bool = true
     ) {
         precondition(maxPayload > 0 && packetsPerPayloadMax > 0, "a payload has room for a packet")
         self.pingInterval = pingInterval
@@ -36,6 +38,7 @@ public struct EngineSettings: Sendable {
         self.maxPayload = maxPayload
         self.packetsPerPayloadMax = packetsPerPayloadMax
         self.queuedBytesMax = queuedBytesMax
+        self.offersUpgrade = offersUpgrade
     }
 }
 
@@ -54,8 +57,8 @@ public enum EngineHandshake {
             $0.member("sid", string: sid)
             $0.member("upgrades", array: {
                 switch transport {
-                case .polling: $0.element(string: "websocket" as StaticString)
-                case .webSocket: break
+                case .polling where settings.offersUpgrade: $0.element(string: "websocket" as StaticString)
+                case .polling, .webSocket: break
                 }
             })
             $0.member("pingInterval", int: settings.pingInterval.milliseconds)

@@ -37,13 +37,16 @@ extension EngineSession {
         }
     }
 
-    /// The connection of the open poll is gone; what waits stays for the next one.
-    public mutating func pollLost() {
+    /// The connection of the open poll is gone, and the session with it: nobody can tell what of the last answers came through. The
+    /// official test suite asks for it.
+    public mutating func pollLost(_ workspace: EngineWorkspace) {
+        guard hasOpenPoll else { return }
         switch state {
         case .polling: state = .polling(.absent)
         case .attached(_, let until): state = .attached(.absent, until: until)
         case .probed, .webSocket, .closing, .ended: break
         }
+        end(.transportLost, workspace)
     }
 
     /// A payload came (POST), whole. Where this returns, answer it with `ok`.

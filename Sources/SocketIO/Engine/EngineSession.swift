@@ -62,6 +62,14 @@ public struct EngineSession {
         }
     }
 
+    /// Whether the session still takes messages, of either side; else it is over, or on its way out.
+    public var isOpen: Bool {
+        switch state {
+        case .polling, .attached, .probed, .webSocket: true
+        case .closing, .ended: false
+        }
+    }
+
     /// How messages travel now; nil once nothing travels any more.
     public var transport: EngineTransport? {
         switch state {

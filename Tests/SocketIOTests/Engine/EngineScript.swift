@@ -53,6 +53,11 @@ final class EngineScript {
         return lines()
     }
 
+    func pollLost() -> [String] {
+        session.pollLost(workspace)
+        return lines()
+    }
+
     func webSocketLost() -> [String] {
         session.webSocketLost(workspace)
         return lines()

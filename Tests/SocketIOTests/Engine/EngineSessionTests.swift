@@ -112,13 +112,36 @@ import Testing
         #expect(script.post([0x34, 0xff]) == ["ended violation(SocketIO.EngineError.invalidUTF8)", "refused invalidUTF8"])
     }
 
-    @Test("HTTP long-polling: a poll whose connection went may be asked anew, and nothing is lost")
+    @Test("HTTP long-polling: a poll whose connection went ends the session; one that was answered does not")
     func pollLost() {
         let script = EngineScript(.polling)
         _ = script.poll()
-        script.session.pollLost()
-        #expect(script.send("a") == [])
-        #expect(script.poll() == ["answer 4a"])
+        _ = script.send("a")
+        #expect(script.pollLost() == [])
+        _ = script.poll()
+        #expect(script.pollLost() == ["ended transportLost"])
+        let moving = EngineScript(.polling)
+        _ = moving.poll()
+        _ = moving.attach()
+        #expect(moving.pollLost() == ["close WebSocket", "ended transportLost"])
+    }
+
+    @Test("a session is open until it closes, also while what waits still leaves")
+    func openness() {
+        let script = EngineScript(.polling)
+        #expect(script.session.isOpen)
+        _ = script.send("a", flush: false)
+        _ = script.close()
+        #expect(!script.session.isOpen && script.session.transport == .polling)
+    }
+
+    @Test("Handshake: no upgrade is offered where there is none")
+    func noUpgrade() {
+        var settings = EngineScript.settings
+        settings.offersUpgrade = false
+        var text = ByteWriter()
+        EngineHandshake.write(sid: SharedBytes("s").span, .polling, settings, into: &text)
+        #expect(text.seal().description.contains("\"upgrades\":[]"))
     }
 
     @Test("HTTP long-polling: more than may wait ends the session, and to the byte")
