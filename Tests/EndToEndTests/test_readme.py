@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -40,7 +41,8 @@ def test_example(server, tmp_path, example):
         worker.says("connected as W")
         script = example["script"].replace("http://localhost:8000", server.url(""))
         # `signalbox` is the program, and finds the secret where the server keeps it.
-        variables = os.environ | {"PATH": f"{os.path.dirname(BINARY)}:{os.environ['PATH']}", "DATA": server.folder.name + "/data"}
+        path = ":".join([os.path.dirname(BINARY), os.path.dirname(sys.executable), os.environ["PATH"]])
+        variables = os.environ | {"PATH": path, "DATA": server.folder.name + "/data"}
         ran = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=30, cwd=tmp_path, env=variables)
     assert ran.returncode == 0, ran.stderr
