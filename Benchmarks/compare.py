@@ -26,7 +26,20 @@ FANS = [
     ("10,000 on one task, 16 in flight", 10_000, 1, 16, 48),
     ("10,000 on as many, 256 in flight", 10_000, 10_000, 256, 100_000),
 ]
-PARTS = ["echo", "dispatch", "fanout", "submit", "idle"]
+# Socket.IO's WebSocket clients, polling ones, events in flight, and how many events. The bytes are those of an event, and of a publication.
+MONITORS = [
+    ("10,000 by WebSocket, 1 in flight", 10_000, 0, 1, 30),
+    ("10,000 by WebSocket, 16 in flight", 10_000, 0, 16, 480),
+    ("10,000 and 1,000 by polling, 1", 10_000, 1_000, 1, 30),
+    ("10,000 and 1,000 by polling, 16", 10_000, 1_000, 16, 240),
+    ("1,000 by polling, 1 in flight", 0, 1_000, 1, 200),
+    ("1,000 by polling, 16 in flight", 0, 1_000, 16, 960),
+]
+MONITOR_BYTES = 350
+# Clients that IdleBench opens in process, in each role.
+IDLE_CLIENTS = [100_000, 1_000_000]
+IDLE_ROLES = ["socketio", "monitor"]
+PARTS = ["echo", "dispatch", "fanout", "submit", "monitor", "idle", "clients"]
 PORT = re.compile(r"listening.*127\.0\.0\.1:(\d+)")
 START_SECONDS = 20
 END_SECONDS = 10
@@ -186,6 +199,69 @@ def compare_fanout(options, load, server, limit):
         print(f"  {case:34}{server.name}: {times[0]}    {limit.name}: {times[1]}")
 
 
+def compare_monitor(options, load, server):
+    """Events to Socket.IO clients against publications to plain WebSockets that watch one task, on the same server."""
+    rows = {case[0]: [] for case in MONITORS}
+    ratios = {case[0]: [] for case in MONITORS}
+
+    def events(watchers, polling, flight, count):
+        return load.run(
+            server, "monitor", server.url("http"), 0, "--subscribers", watchers, "--polling", polling, "--in-flight", flight,
+            "--publications", count, "--bytes", MONITOR_BYTES,
+        )
+
+    def publications(watchers, flight, count):
+        return load.run(
+            server, "fanout", server.url("http"), 0, "--subscribers", watchers, "--in-flight", flight, "--publications", count,
+            "--bytes", MONITOR_BYTES,
+        )
+
+    for turn in range(options.rounds):
+        for case, watchers, polling, flight, count in MONITORS:
+            count = max(1, round(count * options.seconds / 2))
+            runs = [lambda: events(watchers, polling, flight, count)]
+            if watchers and not polling:
+                runs.append(lambda: publications(watchers, flight, count))
+            found = {}
+            for run in order(turn, runs):
+                one = run()
+                if one and one.get("deliveries_per_server_cpu_s"):
+                    found[one["command"]] = one
+            if "monitor" in found:
+                rows[case].append(found["monitor"])
+            if len(found) == 2:
+                rate, plain = (found[name]["deliveries_per_server_cpu_s"] for name in ("monitor", "fanout"))
+                ratios[case].append((rate, plain))
+                print(f"round {turn + 1}: {case}: {rate:,} against {plain:,}", file=sys.stderr)
+
+    def middle(case, name):
+        return statistics.median(row[name] for row in rows[case])
+
+    print(f"monitor, {MONITOR_BYTES} B an event: medians of {options.rounds} rounds, figures per CPU-second of the server")
+    for case in rows:
+        if not rows[case]:
+            print(f"  {case:36} no good run")
+            continue
+        print(
+            f"  {case:36}{middle(case, 'deliveries_per_server_cpu_s'):>12,.0f} deliveries,"
+            f" p50 {middle(case, 'latency_p50_us') / 1000:,.1f} ms, p99 {middle(case, 'latency_p99_us') / 1000:,.1f} ms,"
+            f" {max(row['encodings_per_event'] for row in rows[case]):.2f} encodings an event"
+        )
+        if "requests_per_server_cpu_s" in rows[case][0]:
+            print(f"  {'':36}{middle(case, 'requests_per_server_cpu_s'):>12,.0f} requests")
+        if ratios[case]:
+            plain = statistics.median(pair[1] for pair in ratios[case])
+            print(f"  {'':36}{plain:>12,.0f} deliveries to plain WebSockets; ratio {spread([a / b for a, b in ratios[case]])}")
+
+
+def measure_clients(binary):
+    for role in IDLE_ROLES:
+        for count in IDLE_CLIENTS:
+            done = subprocess.run(
+                [binary, "--connections", str(count), "--role", role], capture_output=True, text=True)
+            print(done.stdout.strip() if done.returncode == 0 else f"clients, {role}: no good run")
+
+
 def measure_dispatch(options, load, server):
     for name, flags in (("result in the response", []), ("submitted, then asked for", ["--async"])):
         rates, medians, tails = [], [], []
@@ -249,6 +325,7 @@ def main():
     parser.add_argument("--signalbox", required=True, help="the server's binary")
     parser.add_argument("--raw-echo", required=True, help="RawEcho's binary")
     parser.add_argument("--load", required=True, help="the load generator's binary")
+    parser.add_argument("--idle-bench", help="IdleBench's binary, for the part clients; otherwise the one beside --load")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="measured, of each run")
     parser.add_argument("--warmup", type=float, default=0.5)
@@ -264,6 +341,10 @@ def main():
     if options.rounds < 1 or not set(parts) <= set(PARTS):
         parser.error("--rounds is at least 1, and --parts names some of " + ", ".join(PARTS))
     load = Load(os.path.abspath(options.load))
+    idle_bench = os.path.abspath(options.idle_bench or os.path.join(os.path.dirname(load.path), "idle-bench"))
+    if "clients" in parts and not os.path.exists(idle_bench):
+        print(f"clients: left out, there is no {idle_bench}", file=sys.stderr)
+        parts.remove("clients")
     servers = []
 
     def start(name, binary, *arguments):
@@ -286,6 +367,10 @@ def main():
                 server.name = "in memory"
                 compare_submit(options, load, server, stored)
                 server.name = "signalbox"
+            if "monitor" in parts:
+                compare_monitor(options, load, server)
+            if "clients" in parts:
+                measure_clients(idle_bench)
             if "idle" in parts:
                 measure_idle(options, load, (server, limit))
         except Failure as failure:

@@ -1,7 +1,7 @@
 // IdleBench: what an idle connection costs in memory, and how long it takes to open one. Drives the machine in this process, without
 // sockets: the kernel's share of a connection is not in the figures, everything of ours but the reactor's row is. Prints one line.
 //
-//     idle-bench [--connections 1000000] [--role echo|worker|http|watcher]
+//     idle-bench [--connections 1000000] [--role echo|worker|http|watcher|socketio|monitor]
 //
 // Each watcher has a task of its own; the tasks are given in before, and what they weigh is told apart.
 import Base
@@ -19,6 +19,10 @@ struct IdleBench {
         case http
         /// A client on a waiting task's socket (document G).
         case watcher
+        /// A Socket.IO client that has entered the fleet's namespace (document E).
+        case socketio
+        /// One that has subscribed to all of the fleet's events, too.
+        case monitor
     }
 
     static func main() {
@@ -30,7 +34,7 @@ struct IdleBench {
             switch (option, Int(value), Role(rawValue: value)) {
             case ("--connections", let count?, _) where count > 0: connections = count
             case ("--role", _, let named?): role = named
-            default: fail("usage: idle-bench [--connections n] [--role echo|worker|http|watcher]")
+            default: fail("usage: idle-bench [--connections n] [--role echo|worker|http|watcher|socketio|monitor]")
             }
         }
         var bench = IdleBench(connections: connections, role: role)
@@ -56,6 +60,7 @@ struct IdleBench {
         self.role = role
         var limits = Limits()
         limits.queueLengthMax = connections + IdleBench.warmUp
+        limits.connectionsMax = max(limits.connectionsMax, limits.queueLengthMax)
         taskNames = role == .watcher ? [UInt8](repeating: 0, count: limits.queueLengthMax * IdleBench.taskNameBytes) : []
         server = Server(
             settings: Settings(limits: limits, echoPath: SharedBytes("/echo")), outbox: outbox,
@@ -72,15 +77,29 @@ struct IdleBench {
     private mutating func run() {
         server.observe(WallTime(milliseconds: 1_700_000_000_000), at: now)
         if role == .watcher { giveTasksIn() }
-        let message = message
+        let messages = messages
         // The same for all, but that each watcher asks for a task of its own.
         let common = role == .watcher ? nil : bytes(of: greeting(of: 0))
-        for index in 0..<IdleBench.warmUp { open(index, common, message) }
-        let spent = measure { $0.open(IdleBench.warmUp + $1, common, message) }
+        for index in 0..<IdleBench.warmUp { open(index, common, messages) }
+        checkAnswer(common, messages)
+        let spent = measure { $0.open(IdleBench.warmUp + $1, common, messages) }
         guard output > 0, outbox.queuedBytes == 0 else { fail("\(outbox.queuedBytes) bytes stay queued") }
         print(
             "idle-bench role=\(role.rawValue) connections=\(connections) bytes_per_connection=\(spent.bytes / connections)",
             "resident_mib=\(spent.bytes >> 20) ns_per_connection=\(spent.nanoseconds / connections)")
+    }
+
+    /// Sees that what all connections are to do is done: those of Socket.IO could be refused in words, and would weigh less.
+    private mutating func checkAnswer(_ greeting: [UInt8]?, _ messages: [[UInt8]]) {
+        let wanted: String
+        switch role {
+        case .echo, .worker, .http, .watcher: return
+        case .socketio: wanted = "40{\"sid\":"
+        case .monitor: wanted = "42[\"subscribed\","
+        }
+        answer.removeAll()
+        open(IdleBench.clientSlot - IdleBench.firstSlot, greeting, messages)
+        guard String(decoding: answer, as: UTF8.self).contains(wanted) else { fail("the server does not answer \(wanted)") }
     }
 
     /// What `connections` times `body` takes of memory and time.
@@ -94,7 +113,9 @@ struct IdleBench {
     // MARK: Tasks
 
     private static let workerSlot = 0
+    /// Whose answers are looked at.
     private static let clientSlot = 1
+    private static let firstSlot = 2
 
     /// A worker that takes none, so that all wait, and a client that gives a task in for each watcher.
     private mutating func giveTasksIn() {
@@ -132,6 +153,7 @@ struct IdleBench {
         case .echo: return "/echo"
         case .worker: return "/ws"
         case .http: return "/healthz"
+        case .socketio, .monitor: return "/socket.io/?EIO=4&transport=websocket"
         case .watcher:
             let name = taskNames[index * IdleBench.taskNameBytes..<(index + 1) * IdleBench.taskNameBytes]
             return "/api/gpu/tasks/\(String(decoding: name, as: UTF8.self))/ws"
@@ -146,15 +168,17 @@ struct IdleBench {
     private func greeting(of index: Int) -> String {
         switch role {
         case .http: "GET \(target(of: index)) HTTP/1.1\r\nHost: localhost:3000\r\n\r\n"
-        case .echo, .worker, .watcher: upgrade(target(of: index))
+        case .echo, .worker, .watcher, .socketio, .monitor: upgrade(target(of: index))
         }
     }
 
-    private var message: [UInt8] {
+    private var messages: [[UInt8]] {
         switch role {
-        case .echo: masked("a message of some length, as it is echoed")
-        case .worker: masked("{\"type\":\"ready\"}")
-        case .watcher: masked("{\"type\":\"ping\"}")
+        case .echo: [masked("a message of some length, as it is echoed")]
+        case .worker: [masked("{\"type\":\"ready\"}")]
+        case .watcher: [masked("{\"type\":\"ping\"}")]
+        case .socketio: [masked("40")]
+        case .monitor: [masked("40"), masked("42[\"subscribe_all\"]")]
         case .http: []
         }
     }
@@ -166,12 +190,12 @@ struct IdleBench {
         return [0x81, 0x80 | UInt8(text.utf8.count)] + key + text.utf8.enumerated().map { $1 ^ key[$0 & 3] }
     }
 
-    /// One turn that accepts, one that upgrades, one that hears a message and answers it.
-    private mutating func open(_ index: Int, _ greeting: [UInt8]?, _ message: [UInt8]) {
-        let slot = IdleBench.clientSlot + 1 + index
+    /// One turn that accepts, one that upgrades, and for each message one that hears and answers it.
+    private mutating func open(_ index: Int, _ greeting: [UInt8]?, _ messages: [[UInt8]]) {
+        let slot = IdleBench.firstSlot + index
         connect(slot)
         receive(id(slot), greeting ?? bytes(of: self.greeting(of: index)))
-        if !message.isEmpty { receive(id(slot), message) }
+        for message in messages { receive(id(slot), message) }
     }
 
     private func id(_ slot: Int) -> ConnectionID { ConnectionID(slot: UInt32(slot), generation: 1) }

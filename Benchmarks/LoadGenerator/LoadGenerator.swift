@@ -24,6 +24,7 @@ enum LoadGenerator {
             case .dispatch: outcome = try DispatchRun.perform(options)
             case .submit: outcome = try SubmitRun.perform(options)
             case .fanout: outcome = try FanoutRun.perform(options)
+            case .monitor: outcome = try MonitorRun.perform(options)
             case .idle: outcome = try IdleRun.perform(options)
             }
         } catch {

@@ -52,6 +52,12 @@ struct Meter {
         let spent = Double(after - before) / 1e9
         report.add("server_cpu_s", spent, places: 3)
         report.add("server_cpu_share", spent / seconds, places: 3)
-        report.add(noun + "_per_server_cpu_s", Double(count) / spent, places: 0)
+        reportCost(noun, count, into: &report)
+    }
+
+    /// Adds how many there were for a second of the server's CPU time.
+    func reportCost(_ noun: String, _ count: Int, into report: inout Report) {
+        guard let before = first?.server, let after = last?.server else { return }
+        report.add(noun + "_per_server_cpu_s", Double(count) * 1e9 / Double(after - before), places: 0)
     }
 }

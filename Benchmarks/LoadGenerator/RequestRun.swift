@@ -43,9 +43,9 @@ final class RequestRun {
     }
 
     /// A whole request: GET, or POST where there is a body.
-    static func request(_ target: Target, path: String, body: String?) -> [UInt8] {
+    static func request(_ target: Target, path: String, body: String?, type: String = "application/json") -> [UInt8] {
         guard let body else { return Array("GET \(path) HTTP/1.1\r\nHost: \(target.authority)\r\n\r\n".utf8) }
-        let fields = "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+        let fields = "Content-Type: \(type)\r\nContent-Length: \(body.utf8.count)\r\n"
         return Array("POST \(path) HTTP/1.1\r\nHost: \(target.authority)\r\n\(fields)\r\n\(body)".utf8)
     }
 

@@ -2,7 +2,7 @@
 
 /// The subcommands.
 public enum Command: String, Sendable, CaseIterable {
-    case echo, http, dispatch, submit, fanout, idle
+    case echo, http, dispatch, submit, fanout, monitor, idle
 }
 
 /// Why a command line was refused, in words for people.
@@ -46,6 +46,8 @@ public struct Options: Equatable, Sendable {
     /// Handshakes at once.
     public var inFlight = 256
     public var subscribers = 1000
+    /// Socket.IO clients of `monitor` that have no WebSocket.
+    public var polling = 0
     public var tasks = 1
     public var publications = 100
     public var publisher = Publisher.worker
@@ -82,12 +84,15 @@ public struct Options: Equatable, Sendable {
           --subscribers N [1000]   --tasks N, which share the watchers [1]   --publications N measured, in turn about the tasks [100]
           --in-flight N of them [1]   --bytes N of a publication, about [300]   --group NAME [default]   --path PATH [/api/openai]
           --raw (the server is raw-echo in its fan mode)
+        monitor    Socket.IO clients that subscribe to all of the fleet's events, and activities that are posted
+          --subscribers N by WebSocket [1000]   --polling N more by polling [0]   --publications N measured [100]
+          --in-flight N of them [1]   --bytes N of an event, about [350]
         idle       WebSockets that do nothing, and what they weigh
           --connections N [100]   --hold SECONDS [5]   --sample N that must still echo [1000]
 
         all        --pid SERVER   --json
-        all but fanout, idle:    --seconds S measured [5]   --warmup S before [1]
-        all but fanout, http:    --in-flight N handshakes at once [256]
+        all but fanout, monitor, idle:    --seconds S measured [5]   --warmup S before [1]
+        all but fanout, monitor, http:    --in-flight N handshakes at once [256]
         """
 
     /// Reads a command line, without the name of the program.
@@ -123,7 +128,12 @@ public struct Options: Equatable, Sendable {
         guard let url else { throw OptionError(reason: "--url is needed") }
         var options = Options(command: command, url: url)
         for pair in pairs { try options.set(pair.name, pair.value) }
-        guard options.tasks <= options.subscribers else { throw OptionError(reason: "--tasks is more than --subscribers") }
+        guard command == .monitor || options.tasks <= options.subscribers else {
+            throw OptionError(reason: "--tasks is more than --subscribers")
+        }
+        guard options.subscribers + options.polling > 0 else {
+            throw OptionError(reason: "--subscribers and --polling are both 0")
+        }
         guard options.depth * options.size <= flightBytesMax else {
             throw OptionError(reason: "--depth times --size is more than \(flightBytesMax) bytes")
         }
@@ -133,7 +143,12 @@ public struct Options: Equatable, Sendable {
     private init(command: Command, url: Target) {
         self.command = command
         self.url = url
-        if case .fanout = command { size = 300 }
+        switch command {
+        case .fanout: size = 300
+        // An activity of few words is hardly shorter.
+        case .monitor: size = 350
+        case .echo, .http, .dispatch, .submit, .idle: break
+        }
     }
 
     private struct Kind {
@@ -161,11 +176,12 @@ public struct Options: Equatable, Sendable {
         "--poll": Kind(takesValue: true, commands: [.dispatch]),
         "--hold": Kind(takesValue: true, commands: [.idle]),
         "--sample": Kind(takesValue: true, commands: [.idle]),
-        "--in-flight": Kind(takesValue: true, commands: [.echo, .dispatch, .submit, .fanout, .idle]),
-        "--subscribers": Kind(takesValue: true, commands: [.fanout]),
+        "--in-flight": Kind(takesValue: true, commands: [.echo, .dispatch, .submit, .fanout, .monitor, .idle]),
+        "--subscribers": Kind(takesValue: true, commands: [.fanout, .monitor]),
+        "--polling": Kind(takesValue: true, commands: [.monitor]),
         "--tasks": Kind(takesValue: true, commands: [.fanout]),
-        "--publications": Kind(takesValue: true, commands: [.fanout]),
-        "--bytes": Kind(takesValue: true, commands: [.fanout]),
+        "--publications": Kind(takesValue: true, commands: [.fanout, .monitor]),
+        "--bytes": Kind(takesValue: true, commands: [.fanout, .monitor]),
         "--raw": Kind(takesValue: false, commands: [.fanout]),
     ]
 
@@ -189,9 +205,11 @@ public struct Options: Equatable, Sendable {
         case "--async": mode = .polling
         case "--poll": pollMilliseconds = try Self.number(name, value, in: 0...10_000)
         case "--sample": sample = try Self.number(name, value, in: 0...Self.connectionsMax)
-        case "--in-flight" where command == .fanout: depth = try Self.number(name, value, in: 1...Self.depthMax)
+        case "--in-flight" where command == .fanout || command == .monitor: depth = try Self.number(name, value, in: 1...Self.depthMax)
         case "--in-flight": inFlight = try Self.number(name, value, in: 1...10_000)
-        case "--subscribers": subscribers = try Self.number(name, value, in: 1...Self.connectionsMax)
+        case "--subscribers":
+            subscribers = try Self.number(name, value, in: (command == .monitor ? 0 : 1)...Self.connectionsMax)
+        case "--polling": polling = try Self.number(name, value, in: 0...Self.connectionsMax)
         case "--tasks": tasks = try Self.number(name, value, in: 1...Self.connectionsMax)
         case "--publications": publications = try Self.number(name, value, in: 1...Self.publicationsMax)
         case "--bytes": size = try Self.number(name, value, in: 1...65_535)

@@ -67,6 +67,23 @@ import Testing
         #expect(fanout.publisher == .raw)
     }
 
+    @Test("a monitor, of WebSockets, of polling clients, and of both")
+    func monitor() throws {
+        let plain = try parse("monitor --url http://127.0.0.1:9")
+        #expect(plain.command == .monitor)
+        #expect(plain.subscribers == 1000)
+        #expect(plain.polling == 0)
+        #expect(plain.publications == 100)
+        #expect(plain.size == 350)
+        #expect(plain.depth == 1)
+        let polling = try parse("monitor --url http://127.0.0.1:9 --subscribers 0 --polling 1000 --in-flight 16 --bytes 400")
+        #expect(polling.subscribers == 0)
+        #expect(polling.polling == 1000)
+        #expect(polling.depth == 16)
+        #expect(polling.inFlight == 256)
+        #expect(polling.size == 400)
+    }
+
     @Test("what is wrong is refused", arguments: [
         "", "gallop --url ws://127.0.0.1:9/", "echo", "echo --url", "echo --url ws://10.0.0.1/", "echo --url ws://127.0.0.1:9/ --hold 1",
         "echo --url ws://127.0.0.1:9/ --size 0", "echo --url ws://127.0.0.1:9/ --size x", "echo --url ws://127.0.0.1:9/ --seconds -1",
@@ -75,6 +92,8 @@ import Testing
         "http --url http://127.0.0.1:9 --what", "idle --url ws://127.0.0.1:9/ --seconds 1",
         "fanout --url http://127.0.0.1:9 --subscribers 10 --tasks 11", "fanout --url http://127.0.0.1:9 --bytes 0",
         "fanout --url http://127.0.0.1:9 --in-flight 4097", "submit --url http://127.0.0.1:9 --async",
+        "monitor --url http://127.0.0.1:9 --subscribers 0", "monitor --url http://127.0.0.1:9 --tasks 2",
+        "fanout --url http://127.0.0.1:9 --subscribers 0", "fanout --url http://127.0.0.1:9 --polling 1",
     ])
     func refused(_ line: String) { #expect(throws: OptionError.self) { try parse(line) } }
 }
