@@ -12,7 +12,7 @@ enum Query: Int, CaseIterable {
     case eventsAfter, oldestProgress, newestProgress, oldestLogs, newestLogs, session, newestSessions, newestSessionsOfUser
     case findActivity, newestActivities, newestActivitiesOfKind, newestActivitiesOfOwner, readActivity
     case findAlert, newestAlerts, newestActiveAlerts, newestResolvedAlerts, unresolvedAlerts, deployments
-    case forgetTasks, forgetEvents, forgetLogs, forgetProgress, forgetSessions, forgetActivities, forgetAlerts
+    case forgetTasks, forgetEvents, forgetLogs, forgetProgress, forgetSessions, forgetActivities, forgetAlerts, forgetSurplusActivities
 
     var text: StaticString {
         switch self {
@@ -230,6 +230,12 @@ enum Query: Int, CaseIterable {
             """
         case .forgetActivities:
             "DELETE FROM activities WHERE number IN (SELECT number FROM activities ORDER BY number LIMIT ?2) AND created_at < ?1"
+        // Numbers are given one after the other.
+        case .forgetSurplusActivities:
+            """
+            DELETE FROM activities WHERE number IN (SELECT number FROM activities ORDER BY number LIMIT ?2)
+            AND number <= (SELECT max(number) FROM activities) - ?1
+            """
         case .forgetAlerts:
             """
             DELETE FROM alerts WHERE number IN (SELECT number FROM alerts WHERE resolved_at < ? ORDER BY resolved_at LIMIT ?)

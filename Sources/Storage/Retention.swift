@@ -5,7 +5,7 @@ import Domain
 
 extension Store {
     /// Removes up to `sweepRows` rows of each table that are older than `cutoff`: ended tasks with all that stands beside them, events,
-    /// logs, progress, closed sessions, activities, resolved alerts.
+    /// logs, progress, closed sessions, activities, resolved alerts; and as many activities as there are too many.
     ///
     /// - Returns: how many rows went, and whether every table has had its last.
     func forget(before cutoff: WallTime) throws(StorageError) -> (rows: Int, isDone: Bool) {
@@ -23,7 +23,12 @@ extension Store {
                 rows += removed
                 if removed >= most { isDone = false }
             }
-            return (rows, isDone)
+            let kept = settings.activitiesMax
+            let surplus = try database.run(.forgetSurplusActivities) {
+                $0.add(kept)
+                $0.add(most)
+            }
+            return (rows + surplus, isDone && surplus < most)
         }
     }
 }

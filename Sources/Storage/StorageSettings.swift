@@ -46,6 +46,8 @@ public struct StorageSettings: Sendable {
     public var filePagesMax: Int?
     /// SQLite's own cache.
     public var cacheBytes = 16 << 20
+    /// Activities that are kept; the oldest go: some 250 MB. A busy server notes a hundred in a second.
+    public var activitiesMax = 1_000_000
     /// Rows of each table that one step of forgetting removes: a few milliseconds.
     public var sweepRows = 500
 

@@ -6,6 +6,19 @@ import Testing
 @testable import Storage
 
 struct StoreMonitorTests {
+    @Test("of more activities than are kept the oldest go, in as many steps as it takes", arguments: [1, 3, 500])
+    func surplus(_ rows: Int) throws {
+        var rig = try Rig {
+            $0.sweepRows = rows
+            $0.activitiesMax = 4
+        }
+        for number in 1...10 { try rig.write(.activityNoted(activity(number, at: 1_000))) }
+        #expect(try rig.forget(before: 500) == 6)
+        #expect(try rig.forget(before: 500) == 0)
+        let left = try rig.activities(ActivityQuestion(visibility: .everybodys, limit: 99)).rows
+        #expect(left.map(\.id) == (7...10).reversed().map { activity($0, at: 1_000).id })
+    }
+
     @Test("an activity that is written again is one, as it was first, and keeps its place")
     func repeated() throws {
         var rig = try Rig()

@@ -84,14 +84,12 @@ extension SocketService {
             perform(client, at: now)
         case .poll(let id):
             guard let client = client(id) else { return answer(conversation, .unknownSession, request.fields, at: now) }
-            // The exchange of the poll before, which is answered where this one breaks the rule.
-            let before = client.poll
             do throws(EngineError) {
                 try client.session.polled(at: now, workspace)
                 open(conversation, request, client)
                 perform(client, at: now)
             } catch {
-                client.poll = before
+                // The poll before, where this one is one too many, is answered now.
                 perform(client, at: now)
                 answer(conversation, .badRequest, request.fields, at: now)
             }
