@@ -118,11 +118,13 @@ autobahn: release tools ## All 517 cases of the conformance suite, a quarter of 
 FUZZ_http := HTTP Base HTTP1
 FUZZ_json := JSON Base JSON
 FUZZ_websocket := WebSocket Base Crypto WebSockets
+FUZZ_engineio := EngineIO Base Crypto JSON SocketIO
+FUZZ_socketio := SocketIO Base Crypto JSON SocketIO
 FUZZ_canary := Canary
 
-fuzz: libraries ## Let libFuzzer loose on a codec: make fuzz CODEC=http|json|websocket|canary SECONDS=60
+fuzz: libraries ## Let libFuzzer loose on a codec: make fuzz CODEC=http|json|websocket|engineio|socketio|canary SECONDS=60
 	@set -- $(FUZZ_$(CODEC))
-	[ $$# -gt 0 ] || { echo "CODEC is http, json, websocket, or canary, which must crash."; exit 1; }
+	[ $$# -gt 0 ] || { echo "CODEC is http, json, websocket, engineio, socketio, or canary, which must crash."; exit 1; }
 	name=$$1 out=.build/fuzz
 	shift
 	[ $$# = 0 ] || swift build -c release --scratch-path $$out -Xswiftc -sanitize=fuzzer,address --target "$${!#}"
@@ -140,6 +142,7 @@ fuzz: libraries ## Let libFuzzer loose on a codec: make fuzz CODEC=http|json|web
 bench: release ## Compare the server with the limit of the machine; BENCH="--parts echo --rounds 3" chooses
 	swift build -c release --product raw-echo
 	swift build -c release --product load-generator
+	swift build -c release --product idle-bench
 	python3 Benchmarks/compare.py --signalbox $(SERVER) --raw-echo .build/release/raw-echo --load .build/release/load-generator $(BENCH)
 
 format: swift ## Format the Swift files in place

@@ -145,8 +145,9 @@ public struct Limits: Sendable {
     public var socketPayloadMax = 1_000_000
     /// Packets of one polling body: a bound on work.
     public var socketPacketsMax = 1_000
-    /// Bytes that may wait for the next poll of one session; beyond it the session ends, and may be recovered.
-    public var socketQueuedBytesMax = 4 << 20
+    /// Bytes that may wait for the next poll of one session; beyond it the session ends, and may be recovered: all that is remembered for
+    /// those who come back has room.
+    public var socketQueuedBytesMax = 16 << 20
     /// Sessions by polling: they have no socket whose number would bound them.
     public var pollingSessionsMax = 100_000
     /// Binary parts of one packet.
@@ -222,6 +223,7 @@ public struct Limits: Sendable {
         if queuedBytesMax < bodyBytesMax { return "the largest body would not fit into a connection's queue" }
         if conflatedBytesMin > burstBytesMax { return "a watcher that lags would have more room than one that keeps up" }
         if conflatedBytesMin > queuedBytesMax { return "a watcher would be closed before its news were conflated" }
+        if bulletinBytesMax >= socketQueuedBytesMax { return "what a Socket.IO client missed would not fit into its queue" }
         if eagerFlushBytes > writeBytesPerTurn { return "an eager answer would be larger than a turn's share" }
         return nil
     }

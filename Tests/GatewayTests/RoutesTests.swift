@@ -15,7 +15,7 @@ struct RoutesTests {
     private static let post = "POST, OPTIONS"
     private static let delete = "DELETE, OPTIONS"
 
-    private func route(_ method: String, _ target: String, echo: String? = "/echo") -> String {
+    private func route(_ method: String, _ target: String, echo: String? = "/echo", isTestMode: Bool = false) -> String {
         let bytes = Array("\(method) \(target) HTTP/1.1\r\nHost: h\r\n\r\n".utf8)
         var exchange = ServerExchange()
         var head = RequestHead()
@@ -26,7 +26,7 @@ struct RoutesTests {
         } catch {
             return "\(error)"
         }
-        let found = Routes.find(head, bytes.span, echoPath: echo.map { SharedBytes($0) }, scratch: &scratch)
+        let found = Routes.find(head, bytes.span, echoPath: echo.map { SharedBytes($0) }, isTestMode: isTestMode, scratch: &scratch)
         guard scratch.isEmpty else { return "the scratch was left behind" }
         return switch found {
         case .submit(.dispatch): "submit"
@@ -104,6 +104,9 @@ struct RoutesTests {
         ("/api/v1/progress/x/subscribe?client_id=c", "subscribe x", post), ("/api/v1/progress/x/unsubscribe", "unsubscribe x", post),
         ("/api/v1/progress/stats", "progress statistics", get), ("/api/v1/progress/active", "active clients", get),
         ("/api/v1/websocket/stats", "hub statistics", get),
+        ("/api/alerts?limit=1", "alerts", get), ("/api/fleet", "fleet", get),
+        ("/api/deployments/d/start", "start deployment d", post), ("/api/deployments/a%2Fb/stop", "stop deployment a/b", post),
+        ("/api/deployments/d/restart", "restart deployment d", post), ("/api/deployments/start/stop", "stop deployment start", post),
         ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get),
     ])
     func table(_ target: String, _ expected: String, _ allow: String) {
@@ -124,9 +127,45 @@ struct RoutesTests {
         #expect(route("OPTIONS", "/api/v1/progress/x/history") == "options GET, HEAD, DELETE, OPTIONS")
     }
 
+    @Test("the registry of deployments and the activities have several methods")
+    func registry() {
+        let table = [
+            ("/api/deployments", ["GET": "deployments", "HEAD": "deployments", "POST": "create deployment"], "GET, HEAD, POST, OPTIONS"),
+            ("/api/activities?kind=x", ["GET": "activities", "HEAD": "activities", "POST": "post activity"], "GET, HEAD, POST, OPTIONS"),
+            (
+                "/api/deployments/a%20b",
+                ["GET": "deployment a b", "HEAD": "deployment a b", "PUT": "update deployment a b", "DELETE": "remove deployment a b"],
+                "GET, HEAD, PUT, DELETE, OPTIONS"
+            ),
+        ]
+        for (target, methods, allow) in table {
+            for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"] {
+                #expect(route(method, target) == methods[method] ?? "not allowed \(allow)", "\(method) \(target)")
+            }
+            #expect(route("OPTIONS", target) == "options \(allow)")
+        }
+        // A name that no registration can have is as unknown as another: the registry says so.
+        #expect(route("GET", "/api/deployments/%01") == "deployment ")
+        #expect(route("POST", "/api/deployments/%01/start") == "start deployment ")
+    }
+
+    @Test("Engine.IO has its own words for every method, in both spellings; the suites' path is there in the test mode alone")
+    func engine() {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
+            for target in ["/socket.io/", "/socket.io", "/socket.io/?EIO=4&transport=polling"] {
+                #expect(route(method, target) == "engine packets", "\(method) \(target)")
+            }
+            #expect(route(method, "/engine.io/?EIO=4") == "not found")
+            #expect(route(method, "/engine.io/?EIO=4", isTestMode: true) == "engine echo")
+        }
+        #expect(route("GET", "/socket.io/x") == "not found")
+        #expect(route("GET", "/engine.io/x", isTestMode: true) == "not found")
+    }
+
     @Test("what is nobody's path is not found", arguments: [
         "/", "/api", "/api/openai/", "/api/openaix", "/api/task", "/api/task/", "/api/task/a/b", "/API/openai", "/ws/", "/healthz/x",
         "/api/task/task/x/register", "/api/task/task/x/ended", "/api/v1", "/api/v1/progress", "/api/tasks/x",
+        "/api/deployments/", "/api/deployments/d/pause", "/api/deployments/d/start/x", "/api/alerts/x", "/api/fleet/", "/engine.io/",
         "/clients/", "/clients/examples/../examples/worker-node.js",
     ])
     func unknown(_ target: String) {

@@ -2,6 +2,7 @@
 // that come home in any order and clocks that jump: nothing traps, what the server says stays well-formed, and nothing grows or stays.
 import Base
 import Domain
+import SocketIO
 import TestSupport
 import Testing
 
@@ -19,6 +20,9 @@ private final class Listener {
     private var isWebSocket = false
     private var isOver = false
     private var inflater: InflateContext?
+    /// Sessions of Engine.IO that were spoken of, and what clients of Socket.IO come back with.
+    private(set) var sessions: [String] = []
+    private(set) var secrets: [String] = []
 
     init(_ link: FakeNetwork.Link, isHonest: Bool) {
         self.link = link
@@ -49,8 +53,17 @@ private final class Listener {
                 }
             }
             if let part = text.components(separatedBy: "\"taskId\":\"").dropFirst().first { tasks.append(String(part.prefix(36))) }
+            if text.hasPrefix("0{"), let part = text.components(separatedBy: "\"sid\":\"").dropFirst().first {
+                sessions.append(String(part.prefix(32)))
+            }
+            for part in text.components(separatedBy: "\"pid\":\"").dropFirst() { secrets.append(String(part.prefix(32))) }
         }
         return tasks
+    }
+
+    func takeNames() -> (sessions: [String], secrets: [String]) {
+        defer { (sessions, secrets) = ([], []) }
+        return (sessions, secrets)
     }
 
     /// What it was promised and did not get.
@@ -65,11 +78,14 @@ private final class Listener {
 private struct Babble {
     var random: Seeded
     var tasks: [String] = ["none"]
+    var sessions: [String] = ["0123456789abcdef0123456789abcdef"]
+    var secrets: [String] = ["0123456789abcdef0123456789abcdef"]
 
     mutating func pick<Element>(_ list: [Element]) -> Element { list[Int.random(in: 0..<list.count, using: &random)] }
     mutating func chance(_ outOf: Int) -> Bool { Int.random(in: 0..<outOf, using: &random) == 0 }
 
     mutating func request() -> [UInt8] {
+        if chance(2) { return socketRequest() }
         let size = pick([1, 10, 150, 300, 2_000])
         let text = pick([
             "GET /healthz", "GET /readyz", "GET /metrics", "GET /api/task/\(pick(tasks))", "POST /api/task/\(pick(tasks))/cancel",
@@ -83,8 +99,39 @@ private struct Babble {
         return Stage.request(text).bytes
     }
 
+    /// A request of a session of Engine.IO.
+    mutating func socketRequest() -> [UInt8] {
+        let door = "/socket.io/?EIO=4&transport=polling"
+        let session = door + "&sid=" + pick(sessions)
+        var packets: [String] = []
+        for _ in 0..<Int.random(in: 1...3, using: &random) { packets.append(socketPacket()) }
+        let text = pick([
+            "GET \(door)", "GET \(door)", "GET /socket.io/?transport=polling&EIO=4", "GET \(session)", "GET \(session)",
+            "POST \(session) \(packets.joined(separator: "\u{1e}"))", "POST \(session) \(packets.joined(separator: "\u{1e}"))",
+            "POST \(session) 40", "POST \(session)", "POST \(session) @", "PUT \(session)", "OPTIONS \(door)", "GET \(door) [Origin: null]",
+            "GET /socket.io/?EIO=3&transport=polling", "POST /api/activities {\"activity_type\":\"user_operation\",\"message\":\"m\"}",
+            "POST /api/deployments {\"model_id\":\"m\",\"start\":false}", "GET /api/fleet",
+        ])
+        return Stage.request(text).bytes
+    }
+
+    /// What a client of Socket.IO says, right and nearly right.
+    mutating func socketPacket() -> String {
+        let word = pick(["system_resources", "model_status", "activity_stream", "system_alerts", "deployment_events", "all", "none"])
+        return pick([
+            "3", "40", "40{\"pid\":\"\(pick(secrets))\",\"offset\":\"\(pick([0, 1, 9, 99]))\"}", "40/none", "41",
+            "1", "2", "2probe", "5", "6", "9", "",
+            "42[\"subscribe_\(word)\"]", "42[\"subscribe_\(word)\"]", "4217[\"subscribe_\(word)\"]", "42[\"unsubscribe_\(word)\"]",
+            "42[\"dance\",{}]", "42[", "451-[\"x\",{\"_placeholder\":true,\"num\":0}]", "bAQID", "b!", "44{}", "430[]",
+        ])
+    }
+
     mutating func handshake() -> [UInt8] {
-        let target = pick(["/ws", "/ws?group=g", "/ws?ready=explicit", "/echo", "/echo", "/ws?group=%00"])
+        let socket = "/socket.io/?EIO=4&transport=websocket"
+        let target = pick([
+            "/ws", "/ws?group=g", "/ws?ready=explicit", "/echo", "/echo", "/ws?group=%00", socket, socket,
+            socket + "&sid=" + pick(sessions),
+        ])
         let deflate = chance(2) ? " [Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits]" : ""
         return Stage.request(
             "GET \(target) [Upgrade: websocket] [Connection: Upgrade] [Sec-WebSocket-Version: 13] "
@@ -94,6 +141,7 @@ private struct Babble {
     mutating func frame() -> [UInt8] {
         let task = pick(tasks)
         let size = pick([1, 100, 250, 1_500, 5_000])
+        if chance(2) { return socketFrame() }
         let text = pick([
             "{\"type\":\"ready\"}",
             "{\"type\":\"ready\",\"concurrency\":3,\"models\":[\"m\"]}", "{\"type\":\"ping\"}", "{\"type\":\"drain\"}",
@@ -110,6 +158,16 @@ private struct Babble {
         case 4: return Wire.frame(0, Array(text.utf8.prefix(20)), isFinal: chance(2))
         case 5: return chance(3) ? Wire.close(pick([1000, 1001, 1005, 4999]), "bye") : Wire.frame(1, Array(text.utf8), reserved: 0x40)
         default: return Wire.frame(1, Array(text.utf8))
+        }
+    }
+
+    /// A client's part of a session that moves to its WebSocket, or lives there.
+    private mutating func socketFrame() -> [UInt8] {
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0: Wire.frame(2, Array("binary".utf8))
+        case 1: Wire.frame(1, Array("2probe".utf8)) + Wire.frame(1, Array("5".utf8))
+        case 2, 3: Wire.frame(1, Array("40".utf8))
+        default: Wire.frame(1, Array(socketPacket().utf8))
         }
     }
 
@@ -146,6 +204,11 @@ struct ServerFuzzTests {
         settings.limits.pauseReadingBytes = floods(seed) ? 10_000 : 1 << 20
         settings.limits.queueLengthMax = 5
         settings.limits.endedBytesMax = 20_000
+        settings.limits.socketPayloadMax = 3_000
+        settings.limits.socketQueuedBytesMax = seed % 2 == 0 ? 4_000 : 1 << 20
+        settings.limits.pollingSessionsMax = 12
+        settings.limits.recoverablesMax = 6
+        settings.limits.bulletinsMax = 20
         settings.deflate = [.off, DeflatePolicy(), DeflatePolicy(keepsServerContext: true, keepsClientContext: true)][seed % 3]
         return settings
     }
@@ -191,8 +254,12 @@ struct ServerFuzzTests {
             }
             for listener in listeners {
                 let spokenOf = try listener.listen()
+                let names = listener.takeNames()
+                if !names.sessions.isEmpty { babble.sessions = Array((babble.sessions + names.sessions).suffix(6)) }
+                if !names.secrets.isEmpty { babble.secrets = Array((babble.secrets + names.secrets).suffix(6)) }
                 if !spokenOf.isEmpty { babble.tasks = Array((babble.tasks + spokenOf).suffix(12)) }
             }
+            if babble.chance(10), network.errands().contains("sample") { network.sample(memory: babble.pick([10, 95])) }
             checkBounds(network)
             listeners.removeAll { listener in
                 guard listener.link.state != .open else { return false }
@@ -219,9 +286,16 @@ struct ServerFuzzTests {
         network.checkEnd()
     }
 
-    /// What one connection may hold, times the connections.
+    /// What one connection may hold, times the connections; and one session.
     private func checkBounds(_ network: FakeNetwork) {
         let limits = network.limits
+        let sockets = network.server.sockets
+        #expect(network.server.context.metrics.pollingSessions <= limits.pollingSessionsMax)
+        #expect(sockets.recovery.count <= limits.recoverablesMax && sockets.ids.count == sockets.count)
+        for id in sockets.clients.keys {
+            guard let client = sockets.client(id) else { continue }
+            #expect(client.session.queuedBytes <= limits.socketQueuedBytesMax)
+        }
         for conversation in network.server.context.allConversations {
             let queued = network.outbox.queuedBytes(conversation.id)
             let allowed = limits.queuedBytesMax + limits.pauseReadingBytes + (64 << 10)

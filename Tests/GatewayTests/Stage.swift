@@ -341,6 +341,8 @@ extension FakeNetwork {
         #expect(context.broker.workerCount == 0, sourceLocation: sourceLocation)
         #expect(context.metrics.connectionsOpened == context.metrics.connectionsClosed, sourceLocation: sourceLocation)
         #expect(context.metrics.webSocketsOpen == 0 && context.metrics.eventStreamsOpen == 0, sourceLocation: sourceLocation)
+        // Sessions by polling have no connection that would tell of their end.
+        if server.sockets.count > 0 { wait(limits.socketPingInterval + limits.socketPingTimeout) }
         #expect(context.broker.hub.subscriberCount == 0 && !outbox.hasRoomy, sourceLocation: sourceLocation)
         // Every task ends by its own deadline, and is forgotten after its time.
         wait(limits.reportedSilenceMax + limits.taskTimeoutMax + limits.resultTTL + limits.abandonedGrace)
@@ -348,5 +350,8 @@ extension FakeNetwork {
         #expect(broker.queuedCount == 0 && broker.executingCount == 0 && broker.endedCount == 0, sourceLocation: sourceLocation)
         #expect(broker.groupCount == 0 && broker.payloadBytes == 0 && broker.endedBytes == 0, sourceLocation: sourceLocation)
         #expect(server.nextDeadline == nil, "something is still awaited", sourceLocation: sourceLocation)
+        let sockets = server.sockets
+        #expect(sockets.count == 0 && sockets.ids.isEmpty && sockets.recovery.count == 0, sourceLocation: sourceLocation)
+        #expect(context.metrics.pollingSessions == 0, sourceLocation: sourceLocation)
     }
 }

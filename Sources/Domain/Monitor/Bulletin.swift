@@ -22,6 +22,18 @@ public enum MonitorEvent: Sendable {
         case .deployment: .deploymentEvents
         }
     }
+
+    /// Bytes that keeping it costs, but for what everybody keeps who keeps an event.
+    public var byteCount: Int {
+        switch self {
+        case .resources(let report): 512 + 256 * report.fleet.reduce(0) { $0 + 1 + $1.gpus.count }
+        // Their texts are the registry's.
+        case .models(let deployments): MemoryLayout<Deployment>.stride * deployments.count
+        case .activity(let activity): 256 + activity.message.count + activity.extra.count
+        case .alert(let alert): 256 + alert.message.count
+        case .deployment(let event): 512 + event.message.count
+        }
+    }
 }
 
 /// One event of one channel.

@@ -30,7 +30,7 @@ final class Edition {
     init(_ bulletin: Bulletin) { self.bulletin = bulletin }
 
     /// Bytes that keeping it costs.
-    var byteCount: Int { 256 + (bare?.bytes.count ?? 0) + (numbered?.bytes.count ?? 0) }
+    var byteCount: Int { 256 + bulletin.event.byteCount + (bare?.bytes.count ?? 0) + (numbered?.bytes.count ?? 0) }
 
     /// The text, written now if it was not yet.
     func text(omittingOffset omitsOffset: Bool, _ context: Context) -> Text {

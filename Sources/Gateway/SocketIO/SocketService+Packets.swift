@@ -14,7 +14,7 @@ extension SocketService {
         case .echo: echo(kind, bytes, to: client, at: now)
         case .packets:
             guard settings.isTestMode || client.pace.admits(context.limits.socketPacketsPerSecondMax, at: now) else {
-                context.metrics.socketClientsTooFast += 1
+                if client.session.isOpen { context.metrics.socketClientsTooFast += 1 }
                 return fail(client, "too many packets in a second", at: now)
             }
             switch kind {
@@ -193,11 +193,14 @@ extension SocketService {
         guard case .picture(let channel) = note.kind else {
             return confirm(client, watcher, note.kind, offset: note.offset, at: now)
         }
-        // Of a picture it may have got a part.
-        let had = offset < note.offset ? 0 : Int(offset - note.offset + 1)
-        let editions = monitor.picture(of: channel, for: watcher, before: note.offset, besides: missed, at: now)
-        for (place, edition) in editions.prefix(Int(note.count)).enumerated().dropFirst(had) {
-            send(edition, to: client, offset: note.offset + UInt64(place), at: now)
+        // Of a picture it may have got the beginning. What is no part of it any more may have stood there: counted from the end nothing is
+        // lost, and at worst an alert that it has comes again.
+        let left = note.offset + note.count - max(note.offset, offset + 1)
+        let editions = monitor.picture(of: channel, for: watcher, before: note.offset, besides: missed, at: now).suffix(Int(left))
+        var place = note.offset + note.count - UInt64(editions.count)
+        for edition in editions {
+            send(edition, to: client, offset: place, at: now)
+            place += 1
         }
     }
 
