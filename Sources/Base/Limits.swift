@@ -150,18 +150,24 @@ public struct Limits: Sendable {
     public var socketQueuedBytesMax = 16 << 20
     /// Sessions by polling: they have no socket whose number would bound them.
     public var pollingSessionsMax = 100_000
+    /// The same of one address, so that nobody takes all of them; a proxy in front is one address, and a unix socket none.
+    public var pollingSessionsPerAddressMax = 10_000
     /// Binary parts of one packet.
     public var attachmentsMax = 16
+    /// Bytes of packets whose binary parts have not all come, of all clients together.
+    public var attachmentBytesMax = 64 << 20
     /// From a packet's text to its last binary part.
     public var attachmentTimeout = TimeSpan.seconds(20)
-    /// Packets that one client may send in a second, over all its transports, and at once after a silence.
+    /// Packets that one client may send in a second, over all its transports, and at once after a silence. A large one counts as several,
+    /// so that the largest is a second's worth.
     public var socketPacketsPerSecondMax = 50
     /// How long a Socket.IO client whose session ended may come back as who it was: the official server's default.
     public var recoveryTime = TimeSpan.seconds(120)
     /// Clients that may come back; the oldest give way.
     public var recoverablesMax = 100_000
-    /// Events of all channels that are remembered for those who come back.
+    /// Events of one channel that are remembered for those who come back: three minutes of a server that notes as much as it may.
     public var bulletinsMax = 4_096
+    /// Bytes that one channel's hold.
     public var bulletinBytesMax = 8 << 20
 
     // MARK: The fleet's vital signs
@@ -187,7 +193,7 @@ public struct Limits: Sendable {
     /// Probes that fail one after the other before a deployment counts as unhealthy: one may be lost.
     public var probeFailuresMax = 3
     /// Activities that this server notes of its tasks in a second; of more it notes how many.
-    public var taskActivitiesPerSecondMax = 100
+    public var taskActivitiesPerSecondMax = 20
     public var activityMessageBytesMax = 4 << 10
     public var activityExtraBytesMax = 64 << 10
     /// GPUs that one worker may tell of.

@@ -233,8 +233,9 @@ final class HTTPService {
     /// Whether a request is still waited for.
     func isWaiting(_ conversation: HTTPConversation) -> Bool {
         switch conversation.request {
-        case .streaming, .polling: return false
-        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .inquiring, .engaging: break
+        // A session's client asks again elsewhere.
+        case .streaming, .polling, .engaging: return false
+        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .inquiring: break
         }
         return conversation.exchange.phase == .awaitingResponse || conversation.exchange.phase == .readingBody
     }

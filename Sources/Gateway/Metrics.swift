@@ -32,6 +32,8 @@ struct Metrics {
     var pollsAnswered: UInt64 = 0
     var socketSessionsOpened: UInt64 = 0
     var socketSessionsFailed: UInt64 = 0
+    var socketSessionsSlow: UInt64 = 0
+    var socketSessionsSilent: UInt64 = 0
     var socketUpgrades: UInt64 = 0
     var socketReturns: UInt64 = 0
     var socketClientsTooFast: UInt64 = 0
@@ -117,6 +119,8 @@ struct Metrics {
         page.counter("socketio_sessions_opened_total", "Socket.IO sessions that were opened.", socketSessionsOpened, to: &writer)
         page.counter(
             "socketio_sessions_failed_total", "Sessions ended because their client broke the protocol.", socketSessionsFailed, to: &writer)
+        page.counter("socketio_sessions_slow_total", "Sessions by polling ended because too much waited.", socketSessionsSlow, to: &writer)
+        page.counter("socketio_sessions_silent_total", "Sessions ended because nothing answered pings.", socketSessionsSilent, to: &writer)
         page.gauge("socketio_polling_sessions", "Sessions that are carried by polling.", pollingSessions, to: &writer)
         page.counter("socketio_polls_answered_total", "Polls that were answered.", pollsAnswered, to: &writer)
         page.counter("socketio_upgrades_total", "Sessions that moved from polling to a WebSocket.", socketUpgrades, to: &writer)

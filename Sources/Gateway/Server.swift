@@ -368,13 +368,14 @@ public final class Server {
             }
         }
         settle(at: now)
+        while sockets.flushPolls(at: now) { settle(at: now) }
     }
 
     /// Sends what was gathered for a turn's end, and notes what the last turn did, for the metrics.
     public func turnEnded(_ figures: TurnReport, at now: Instant) {
         sender.flushBatches()
         // Requests that came behind an answered poll are next.
-        if sockets.flushPolls(at: now) { settle(at: now) }
+        while sockets.flushPolls(at: now) { settle(at: now) }
         context.metrics.turns += 1
         context.metrics.turnDuration.record(figures.duration)
         context.metrics.bytesIn &+= UInt64(figures.bytesIn)

@@ -164,6 +164,9 @@ struct Option: Sendable {
         milliseconds("socketio-ping-timeout-ms", \.socketPingTimeout, "from a Socket.IO ping to the end of who does not answer it"),
         bytes("socketio-max-payload", \.socketPayloadMax, "bytes of a Socket.IO message, and of a polling request", max: 128 << 20),
         milliseconds("socketio-recovery-ms", \.recoveryTime, "how long a Socket.IO client may come back as who it was"),
+        number(
+            "socketio-max-sessions-per-address", \.pollingSessionsPerAddressMax, 1...1_000_000,
+            "Socket.IO sessions by polling of one address"),
         number("socketio-max-rate", \.socketPacketsPerSecondMax, 1...1_000_000, "packets that a Socket.IO client may send in a second"),
         percent("memory-warning", \.memoryWarning, "memory in use from which on there is an alert"),
         percent("memory-critical", \.memoryCritical, "memory in use from which on the alert is critical"),

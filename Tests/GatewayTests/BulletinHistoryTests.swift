@@ -36,7 +36,7 @@ struct BulletinHistoryTests {
 
     @Test("the texts that were written count, and one that is larger than all is held")
     func bytes() {
-        var history = BulletinHistory(countMax: 100, bytesMax: 2_800)
+        var history = BulletinHistory(countMax: 100, bytesMax: 5_300)
         for offset in 1...5 { history.append(edition(UInt64(offset))) }
         #expect(offsets(history.since(0)) == [1, 2, 3, 4, 5])
         let large = edition(6, bytes: 400)

@@ -23,6 +23,7 @@ struct SocketQueryTests {
         switch SocketQuery.read(QueryText(of: head.target, in: bytes.span), offering: transports) {
         case .refused(let refusal): return "\(refusal)"
         case .query(let query):
+            guard query.isOurRevision else { return "unsupportedVersion" }
             let session = query.session.map { " \($0.text)" } ?? ""
             return "\(query.transport)\(session)\(query.namesTransportFirst ? " transport first" : "")"
         }

@@ -211,7 +211,7 @@ struct SocketTranscripts {
         ("GET /socket.io/?EIO=4&transport=polling&sid=", 1),
         ("POST /socket.io/?EIO=4&transport=polling", 2), ("PUT /socket.io/?EIO=4&transport=polling", 2),
         ("DELETE /socket.io/?EIO=4&transport=polling", 2), ("PATCH /socket.io/?EIO=4&transport=polling 40", 2),
-        ("GET /socket.io/?EIO=4&transport=websocket", 3), ("POST /socket.io/?EIO=4&transport=websocket", 3),
+        ("GET /socket.io/?EIO=4&transport=websocket", 3), ("POST /socket.io/?EIO=4&transport=websocket", 2),
         ("GET /socket.io/?EIO=4&transport=polling \(SocketPeer.upgrade)", 3),
         ("GET /socket.io/?EIO=4&transport=websocket&sid=0123456789abcdef0123456789abcdef \(SocketPeer.upgrade)", 1),
         ("GET /socket.io/?EIO=3&transport=websocket \(SocketPeer.upgrade)", 5),

@@ -35,6 +35,9 @@ public struct PeerAddress: Hashable, Sendable {
         !isUnix && high == 0 && low >> 32 == 0xffff ? UInt32(truncatingIfNeeded: low) : nil
     }
 
+    /// The machine, whichever port it speaks from.
+    public var machine: PeerAddress { isUnix ? self : PeerAddress(high: high, low: low, port: 0) }
+
     public var isLoopback: Bool {
         if isUnix { return true }
         if let v4 { return v4 >> 24 == 127 }

@@ -1,4 +1,4 @@
-// BulletinHistory: the last events of all channels, in their one order, so that whoever comes back is told what it missed and whoever
+// BulletinHistory: the last events of one channel, in their order, so that whoever comes back is told what it missed and whoever
 // begins is told how things stand. In memory only.
 internal import Base
 internal import Domain
@@ -15,7 +15,7 @@ struct BulletinHistory {
     private var head = 0
     private var bytes = 0
     /// The offset of the last that is held no more.
-    private var droppedOffset: UInt64 = 0
+    private(set) var droppedOffset: UInt64 = 0
     private let countMax: Int
     private let bytesMax: Int
 
@@ -24,7 +24,7 @@ struct BulletinHistory {
         self.bytesMax = bytesMax
     }
 
-    /// Keeps an edition, the newest; behind its delivery, so that its texts are counted.
+    /// Keeps an edition, the newest; behind its delivery, so that the texts that were written count as they are.
     mutating func append(_ edition: Edition) {
         let entry = Entry(edition: edition, bytes: edition.byteCount)
         entries.append(entry)

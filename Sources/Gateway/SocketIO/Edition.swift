@@ -30,7 +30,12 @@ final class Edition {
     init(_ bulletin: Bulletin) { self.bulletin = bulletin }
 
     /// Bytes that keeping it costs.
-    var byteCount: Int { 256 + bulletin.event.byteCount + (bare?.bytes.count ?? 0) + (numbered?.bytes.count ?? 0) }
+    ///
+    /// Texts that are not written yet may be later, and are about as long as what they say.
+    var byteCount: Int {
+        let event = bulletin.event.byteCount
+        return 256 + event + (bare?.bytes.count ?? event) + (numbered?.bytes.count ?? event)
+    }
 
     /// The text, written now if it was not yet.
     func text(omittingOffset omitsOffset: Bool, _ context: Context) -> Text {

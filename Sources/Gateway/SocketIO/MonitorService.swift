@@ -21,7 +21,8 @@ final class MonitorService {
     private static let pictureAlertsMax = 100
 
     private let context: Context
-    private var history: BulletinHistory
+    /// By channel.
+    private var histories: [BulletinHistory]
     /// The place of the last event, or of what was told to one client.
     private(set) var offset: UInt64 = 0
     private var effects: [MonitorEffect] = []
@@ -34,7 +35,8 @@ final class MonitorService {
 
     init(_ context: Context) {
         self.context = context
-        history = BulletinHistory(countMax: context.limits.bulletinsMax, bytesMax: context.limits.bulletinBytesMax)
+        let limits = context.limits
+        histories = Channel.allCases.map { _ in BulletinHistory(countMax: limits.bulletinsMax, bytesMax: limits.bulletinBytesMax) }
     }
 
     // MARK: What the monitor decides
@@ -68,7 +70,7 @@ final class MonitorService {
         let edition = Edition(Bulletin(
             number: context.broker.hub.announce(), offset: nextOffset(), at: context.moment(now).wall, event: event))
         deliver(edition)
-        history.append(edition)
+        histories[Int(event.channel.rawValue)].append(edition)
     }
 
     /// A place in the order of events.
@@ -77,10 +79,19 @@ final class MonitorService {
         return offset
     }
 
-    /// What a watcher that has everything up to the offset has missed; nil where that is not known any more.
+    /// What a watcher that has everything up to the offset has missed, in order; nil where that is not known any more.
     func missed(by watcher: MonitorWatcher, since offset: UInt64) -> [Edition]? {
-        guard offset <= self.offset else { return nil }
-        return history.since(offset)?.filter { watcher.hears($0.bulletin) }
+        guard offset <= self.offset, offset >= watcher.forgottenOffset else { return nil }
+        var missed: [Edition] = []
+        for channel in Channel.allCases where watcher.channels.contains(channel) {
+            let history = histories[Int(channel.rawValue)]
+            // A picture of how things stand makes those before it worthless: of them the last is enough.
+            guard let editions = history.since(offset) ?? (channel.isPictures ? history.since(history.droppedOffset) : nil) else {
+                return nil
+            }
+            missed += editions.filter { watcher.hears($0.bulletin) && watcher.was(there: $0.bulletin, since: offset) }
+        }
+        return missed.sorted { $0.bulletin.offset < $1.bulletin.offset }
     }
 
     // MARK: Who listens
@@ -153,16 +164,16 @@ final class MonitorService {
         case .systemResources where !later.isEmpty, .modelStatus where !later.isEmpty: return []
         case .systemResources:
             let oldest = context.moment(now).wall.milliseconds - context.limits.resourcePeriod.milliseconds
-            return history.last(1, depth: MonitorService.pictureDepth) {
-                $0.event.channel == channel && $0.at.milliseconds >= oldest
+            return histories[Int(channel.rawValue)].last(1, depth: MonitorService.pictureDepth) {
+                $0.at.milliseconds >= oldest
             }
         case .modelStatus: return [currentModels(at: now)]
         case .systemAlerts:
             let told = Set(later.compactMap { $0.bulletin.alertID })
             return currentAlerts(at: now).filter { edition in edition.bulletin.alertID.map { !told.contains($0) } ?? true }
         case .activityStream, .deploymentEvents:
-            return history.last(MonitorService.pictureEventsMax, depth: MonitorService.pictureDepth) {
-                $0.event.channel == channel && $0.offset < offset && watcher.hears($0)
+            return histories[Int(channel.rawValue)].last(MonitorService.pictureEventsMax, depth: MonitorService.pictureDepth) {
+                $0.offset < offset && watcher.hears($0)
             }
         }
     }
@@ -246,5 +257,15 @@ extension Bulletin {
     /// The alert that it tells of.
     fileprivate var alertID: SharedBytes? {
         if case .alert(let alert) = event { alert.id } else { nil }
+    }
+}
+
+extension Channel {
+    /// Whether each of its events is a picture of how things stand.
+    fileprivate var isPictures: Bool {
+        switch self {
+        case .systemResources, .modelStatus: true
+        case .activityStream, .systemAlerts, .deploymentEvents: false
+        }
     }
 }

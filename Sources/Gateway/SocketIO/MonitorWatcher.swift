@@ -18,6 +18,8 @@ final class MonitorWatcher {
         let offset: UInt64
         let count: UInt64
         let kind: Kind
+        /// Channels that it began to listen to with this: of what was there before it is told nothing but the picture.
+        let joined: ChannelSet
     }
 
     /// What it is called in the namespace; the same when it comes back.
@@ -30,6 +32,8 @@ final class MonitorWatcher {
     var channels: ChannelSet = []
     /// The last of them, oldest first.
     private(set) var notes: [Note] = []
+    /// The offset of the last that is noted no more: who has not got that one cannot be told what it missed.
+    private(set) var forgottenOffset: UInt64 = 0
 
     /// Notes that are kept: more than a client's program begins with.
     private static let notesMax = 16
@@ -40,13 +44,21 @@ final class MonitorWatcher {
         self.principal = principal
     }
 
-    func note(_ kind: Note.Kind, offset: UInt64, count: Int = 1) {
-        if notes.count == MonitorWatcher.notesMax { notes.removeFirst() }
-        notes.append(Note(offset: offset, count: UInt64(count), kind: kind))
+    func note(_ kind: Note.Kind, joining joined: ChannelSet = [], offset: UInt64, count: Int = 1) {
+        if notes.count == MonitorWatcher.notesMax {
+            let first = notes.removeFirst()
+            forgottenOffset = first.offset + first.count - 1
+        }
+        notes.append(Note(offset: offset, count: UInt64(count), kind: kind, joined: joined))
     }
 
     /// What it alone was told and has not got, if it has everything up to the offset.
     func notes(since offset: UInt64) -> [Note] { notes.filter { $0.offset + $0.count > offset + 1 } }
+
+    /// Whether it was there when a bulletin came, if it has everything up to the offset: it may have begun to listen only behind it.
+    func was(there bulletin: Bulletin, since offset: UInt64) -> Bool {
+        !notes(since: offset).contains { $0.joined.contains(bulletin.event.channel) && $0.offset > bulletin.offset }
+    }
 
     /// Whether a bulletin is for it, of a channel that it listens to.
     func hears(_ bulletin: Bulletin) -> Bool {

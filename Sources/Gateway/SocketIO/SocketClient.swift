@@ -127,16 +127,19 @@ struct Pace {
         since = now
     }
 
-    /// - Returns: whether one more may come now.
-    mutating func admits(_ perSecond: Int, at now: Instant) -> Bool {
+    /// - Parameter count: packets that are to come, `perSecond` at most.
+    /// - Returns: whether they may come now.
+    mutating func admits(_ count: Int, _ perSecond: Int, at now: Instant) -> Bool {
         let gap = TimeSpan.seconds(1).nanoseconds / Int64(max(perSecond, 1))
+        // A full one earns nothing.
+        if left >= perSecond { since = now }
         let earned = (now - since).nanoseconds / gap
         if earned > 0 {
             left = min(perSecond, left + Int(min(earned, Int64(perSecond))))
             since = left == perSecond ? now : since + TimeSpan(nanoseconds: earned * gap)
         }
-        guard left > 0 else { return false }
-        left -= 1
+        guard left >= count else { return false }
+        left -= count
         return true
     }
 }

@@ -46,6 +46,8 @@ struct SocketQuery {
     let session: SocketName?
     /// Whether `transport` stands before `EIO`: so write clients that know no recovery and hand every argument to their handlers.
     let namesTransportFirst: Bool
+    /// Whether a handshake asks for the revision that there is.
+    let isOurRevision: Bool
 
     /// Reads a query.
     ///
@@ -61,10 +63,12 @@ struct SocketQuery {
             guard transports.contains(transport) else { return .refused(.unknownTransport) }
             if let sid = try query.value(of: "sid") {
                 guard let name = SocketName(sid.span) else { return .refused(.unknownSession) }
-                return .query(SocketQuery(transport: transport, session: name, namesTransportFirst: false))
+                return .query(SocketQuery(transport: transport, session: name, namesTransportFirst: false, isOurRevision: true))
             }
-            guard try query.value(of: "EIO") == SocketQuery.revision else { return .refused(.unsupportedVersion) }
-            return .query(SocketQuery(transport: transport, session: nil, namesTransportFirst: query.names("transport", before: "EIO")))
+            let isOurRevision = try query.value(of: "EIO") == SocketQuery.revision
+            return .query(SocketQuery(
+                transport: transport, session: nil, namesTransportFirst: query.names("transport", before: "EIO"),
+                isOurRevision: isOurRevision))
         } catch {
             return .refused(.badRequest)
         }

@@ -13,15 +13,30 @@ extension SocketService {
         switch client.door {
         case .echo: echo(kind, bytes, to: client, at: now)
         case .packets:
-            guard settings.isTestMode || client.pace.admits(context.limits.socketPacketsPerSecondMax, at: now) else {
-                if client.session.isOpen { context.metrics.socketClientsTooFast += 1 }
-                return fail(client, "too many packets in a second", at: now)
-            }
+            guard admits(client, bytes: bytes.count, at: now) else { return }
+            let before = client.assembler.heldBytes
             switch kind {
             case .text: hear(text: bytes, from: client, at: now)
             case .binary: hear(binary: bytes, from: client, at: now)
             }
+            guard clients.contains(client.id) else { return }
+            gatheredBytes += client.assembler.heldBytes - before
+            if gatheredBytes > context.limits.attachmentBytesMax { fail(client, "too many attachments are due", at: now) }
         }
+    }
+
+    /// A packet below this counts as one.
+    private static let paceBytes = 16 << 10
+
+    /// Whether the client may send a packet of that size now; who sends too much loses its session.
+    func admits(_ client: SocketClient, bytes: Int, at now: Instant) -> Bool {
+        let perSecond = context.limits.socketPacketsPerSecondMax
+        let unit = max(context.limits.socketPayloadMax / max(perSecond - 1, 1) + 1, SocketService.paceBytes)
+        let weight = 1 + bytes / unit
+        guard !settings.isTestMode, !client.pace.admits(min(weight, perSecond), perSecond, at: now) else { return true }
+        if client.session.isOpen { context.metrics.socketClientsTooFast += 1 }
+        fail(client, "too many packets in a second", at: now)
+        return false
     }
 
     private func echo(_ kind: EngineFrame.Kind, _ bytes: Span<UInt8>, to client: SocketClient, at now: Instant) {
@@ -32,6 +47,10 @@ extension SocketService {
     }
 
     private func hear(text: Span<UInt8>, from client: SocketClient, at now: Instant) {
+        // Nothing is kept of who is nowhere yet.
+        guard client.namespaces.isAnywhere || !PacketKind.isBinary(text) else {
+            return fail(client, "sent binary parts before it was let in", at: now)
+        }
         do throws(PacketError) {
             switch try client.assembler.received(text: text, index: &context.index, at: now) {
             case .whole(let packet): act(upon: packet, text, [], from: client, at: now)
@@ -87,7 +106,8 @@ extension SocketService {
         context.log.debug("session ended", ("peer", client.peer), ("reason", words))
         // What it did it does not recover from: it is no cut.
         if let watcher = client.watcher { forget(client, watcher) }
-        close(client, at: now)
+        // Who was never let in holds its place no longer; another one learns with its next poll that it was closed.
+        if client.namespaces.isAnywhere { close(client, at: now) } else { abort(client, at: now) }
     }
 
     /// Looks whether a client is late with its first namespace, or with a packet's binary parts.
@@ -127,8 +147,7 @@ extension SocketService {
     private func obey(_ packet: Packet, _ text: Span<UInt8>, of client: SocketClient, at now: Instant) {
         guard let watcher = client.watcher, let payload = packet.payload, let node = packet.eventName(in: context.index) else { return }
         let json = text.extracting(payload)
-        let contents = context.index.contents(of: node) ?? context.index.range(of: node)
-        let name = SharedBytes(copying: json.extracting(contents))
+        let name = nameText(of: node, in: json)
         switch MonitorDialect.command(name.span) {
         case .subscribe(let subscription): subscribe(client, watcher, subscription, packet.ackID, at: now)
         case .unsubscribe(let subscription):
@@ -141,26 +160,38 @@ extension SocketService {
         }
     }
 
+    /// An event's name, a string or a number.
+    private func nameText(of node: JSONNode, in json: Span<UInt8>) -> SharedBytes {
+        guard let contents = context.index.contents(of: node) else {
+            return SharedBytes(copying: json.extracting(context.index.range(of: node)))
+        }
+        guard context.index.hasEscapes(node) else { return SharedBytes(copying: json.extracting(contents)) }
+        context.scratch.removeAll()
+        _ = context.index.decode(node, in: json, into: &context.scratch)
+        return context.scratch.seal()
+    }
+
     private func subscribe(
         _ client: SocketClient, _ watcher: MonitorWatcher, _ subscription: MonitorSubscription, _ ackID: UInt64?, at now: Instant
     ) {
+        let joined = subscription.channels.subtracting(watcher.channels)
         guard monitor.listen(watcher, to: subscription.channels, client.format, target: client.target, at: now) else {
             return emit("error", to: client, offset: monitor.offset, at: now) {
                 MonitorDialect.writeProblem("Too many subscribers", event: nil, to: &$0)
             }
         }
-        confirm(client, watcher, .subscribed(subscription), ackID, at: now)
-        for channel in Channel.allCases where subscription.channels.contains(channel) {
-            showPicture(of: channel, to: client, watcher, at: now)
-        }
+        confirm(client, watcher, .subscribed(subscription), joining: joined, ackID, at: now)
+        // Who listens already has the picture, and what came since.
+        for channel in Channel.allCases where joined.contains(channel) { showPicture(of: channel, to: client, watcher, at: now) }
     }
 
     /// Tells a client that what it asked for is done.
     private func confirm(
-        _ client: SocketClient, _ watcher: MonitorWatcher, _ kind: MonitorWatcher.Note.Kind, _ ackID: UInt64?, at now: Instant
+        _ client: SocketClient, _ watcher: MonitorWatcher, _ kind: MonitorWatcher.Note.Kind, joining joined: ChannelSet = [],
+        _ ackID: UInt64?, at now: Instant
     ) {
         let offset = monitor.nextOffset()
-        watcher.note(kind, offset: offset)
+        watcher.note(kind, joining: joined, offset: offset)
         confirm(client, watcher, kind, offset: offset, at: now)
         guard let ackID else { return }
         tell(client, at: now) { writer in

@@ -65,7 +65,7 @@ extension SocketService {
             else { return nil }
             monitor.release(watcher)
             former.watcher = nil
-            close(former, at: now)
+            abort(former, at: now)
             return watcher
         }
     }

@@ -39,6 +39,10 @@ extension SocketService {
         case .query(let query): asked = query
         case .refused(let refusal): return refuse(conversation, refusal, fields, at: now)
         }
+        if asked.session == nil {
+            guard head.method == .get else { return refuse(conversation, .badMethod, fields, at: now) }
+            guard asked.isOurRevision else { return refuse(conversation, .unsupportedVersion, fields, at: now) }
+        }
         let identity = context.settings.authentication.identify(
             head, bytes, at: context.moment(now).wall, scratch: &context.scratch)
         var client: SocketClient?
@@ -60,8 +64,7 @@ extension SocketService {
             case (.get, nil): verb = .handshake(namesTransportFirst: asked.namesTransportFirst)
             case (.get, let client?): verb = .poll(client.id)
             case (.post, let client?): verb = .post(client.id)
-            case (_, nil): return refuse(conversation, .badMethod, fields, at: now)
-            case (_, .some): return refuse(conversation, .badRequest, fields, at: now)
+            case (_, _): return refuse(conversation, .badRequest, fields, at: now)
             }
             let length = head.value(.contentLength).map { bytes.decimal(at: $0) ?? .max } ?? 0
             if case .post = verb, length > context.limits.socketPayloadMax {
@@ -236,6 +239,9 @@ extension SocketService {
         _ kind: MessageKind, _ bytes: Span<UInt8>, from client: SocketClient, _ conversation: WebSocketConversation, at now: Instant
     ) {
         guard client.webSocket == conversation.id else { return }
+        // What is no message is answered, or passed over, without being heard.
+        let isMessage = kind == .binary || bytes.count > 0 && bytes[0] == EnginePacket.Kind.message.rawValue
+        guard isMessage || admits(client, bytes: bytes.count, at: now) else { return }
         switch kind {
         case .text: client.session.received(text: bytes, at: now, workspace)
         case .binary: client.session.received(binary: bytes, workspace)
@@ -248,7 +254,7 @@ extension SocketService {
     private func noticeUpgrade(of client: SocketClient, at now: Instant) {
         guard client.transport == .polling, client.session.transport == .webSocket, let id = client.webSocket else { return }
         client.transport = .webSocket
-        context.metrics.pollingSessions -= 1
+        countPoller(client, -1)
         context.metrics.socketUpgrades += 1
         guard let watcher = client.watcher else { return }
         monitor.move(watcher, client.format, target: id.raw, at: now)

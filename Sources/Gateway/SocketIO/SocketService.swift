@@ -25,6 +25,10 @@ final class SocketService {
     var clients: SlotTable<EngineID, SocketClient>
     var ids: [SocketName: EngineID] = [:]
     var recovery: RecoveryTable
+    /// Sessions by polling, by where they come from.
+    private var pollers: [PeerAddress: Int] = [:]
+    /// Bytes of packets whose attachments are due.
+    var gatheredBytes = 0
     private var timers = TimerWheel<EngineID>()
     private var due: [EngineID] = []
     /// Whose polls are answered at the turn's end.
@@ -64,7 +68,7 @@ final class SocketService {
         _ door: SocketDoor, _ transport: EngineTransport, _ identity: Authentication.Identity, omitsOffset: Bool, from peer: PeerAddress,
         at now: Instant
     ) -> SocketClient? {
-        guard !clients.isFull, transport == .webSocket || pollingCount < context.limits.pollingSessionsMax else { return nil }
+        guard !clients.isFull, transport == .webSocket || mayPoll(peer) else { return nil }
         let name = SocketName(drawnFrom: &context.random)
         let session = EngineSession(transport, sid: name.text.span, at: now, workspace)
         let client = SocketClient(
@@ -74,12 +78,23 @@ final class SocketService {
             pace: Pace(context.limits.socketPacketsPerSecondMax, at: now))
         client.id = clients.insert(client)
         ids[name] = client.id
-        if transport == .polling { context.metrics.pollingSessions += 1 }
+        if transport == .polling { countPoller(client, 1) }
         context.metrics.socketSessionsOpened += 1
         return client
     }
 
-    private var pollingCount: Int { context.metrics.pollingSessions }
+    private func mayPoll(_ peer: PeerAddress) -> Bool {
+        guard context.metrics.pollingSessions < context.limits.pollingSessionsMax else { return false }
+        return peer.isUnix || pollers[peer.machine] ?? 0 < context.limits.pollingSessionsPerAddressMax
+    }
+
+    /// Notes that there is one session by polling more, or less.
+    func countPoller(_ client: SocketClient, _ change: Int) {
+        context.metrics.pollingSessions += change
+        let machine = client.peer.machine
+        let count = (pollers[machine] ?? 0) + change
+        pollers[machine] = count > 0 ? count : nil
+    }
 
     func client(_ id: EngineID) -> SocketClient? { clients.element(id) }
 
@@ -228,6 +243,12 @@ final class SocketService {
 
     // MARK: The end
 
+    /// Ends a session at once; nothing of what waits leaves.
+    func abort(_ client: SocketClient, at now: Instant) {
+        client.session.abort(workspace)
+        perform(client, at: now)
+    }
+
     /// Ends a session for the server; what waits still leaves.
     func close(_ client: SocketClient, at now: Instant) {
         client.session.close(at: now, workspace)
@@ -239,13 +260,14 @@ final class SocketService {
         client.timer = nil
         guard clients.remove(client.id) != nil else { return }
         ids[client.name] = nil
-        if client.transport == .polling { context.metrics.pollingSessions -= 1 }
+        if client.transport == .polling { countPoller(client, -1) }
+        gatheredBytes -= client.assembler.heldBytes
         switch cause {
         case .violation(let error):
             context.metrics.socketSessionsFailed += 1
             context.log.debug("session ended", ("peer", client.peer), ("reason", error.sentence))
-        case .overloaded: context.metrics.slowConsumers += 1
-        case .pingTimeout: context.metrics.silentSockets += 1
+        case .overloaded: context.metrics.socketSessionsSlow += 1
+        case .pingTimeout: context.metrics.socketSessionsSilent += 1
         case .closedByClient, .closedByServer, .transportLost: break
         }
         part(client, cause, at: now)

@@ -87,7 +87,8 @@ public struct EngineSession {
         case .webSocket: workspace.actions.append(.send(frame))
         case .polling, .attached, .probed:
             let cost = frame.bytes.count + EngineSession.messageOverhead
-            guard cost <= workspace.settings.queuedBytesMax - queuedBytes else { return end(.overloaded, workspace) }
+            // One that is larger than all may be goes alone, as into a payload.
+            guard queue.isEmpty || cost <= workspace.settings.queuedBytesMax - queuedBytes else { return end(.overloaded, workspace) }
             queue.append(frame)
             queuedBytes += cost
         case .closing, .ended: break
@@ -259,6 +260,9 @@ public struct EngineSession {
         case .closing, .ended: break
         }
     }
+
+    /// Ends the session at once, whatever waits: for a client that broke the rules, or that is somewhere else by now.
+    public mutating func abort(_ workspace: EngineWorkspace) { end(.closedByServer, workspace) }
 
     /// Closes the second transport and goes on by polling.
     mutating func dropCandidate(_ workspace: EngineWorkspace) {

@@ -94,6 +94,15 @@ public struct NamespaceTable: Sendable {
         standings.indices.map { NamespaceID(place: $0) }.filter(isConnected)
     }
 
+    /// Whether the client was ever let in anywhere.
+    public var isAnywhere: Bool {
+        switch phase {
+        case .waiting: false
+        case .open: true
+        case .ended: !connected.isEmpty
+        }
+    }
+
     /// Whether the client is in a namespace, or was when its connection ended.
     public func isConnected(_ namespace: NamespaceID) -> Bool {
         guard standings.indices.contains(namespace.place), case .inside = standings[namespace.place] else { return false }

@@ -10,6 +10,12 @@ public enum PacketKind: UInt8, Hashable, Sendable, CaseIterable {
     /// Whether the packet announces attachments.
     public var isBinary: Bool { self == .binaryEvent || self == .binaryAck }
 
+    /// Whether a packet's text announces attachments, as far as its first byte tells.
+    public static func isBinary(_ text: Span<UInt8>) -> Bool {
+        guard text.count > 0, let kind = PacketKind(rawValue: text[0] &- UInt8(ascii: "0")) else { return false }
+        return kind.isBinary
+    }
+
     /// Whether the packet may name an acknowledgement.
     var takesAckID: Bool {
         switch self {

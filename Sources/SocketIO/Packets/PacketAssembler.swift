@@ -44,6 +44,11 @@ public struct PacketAssembler: Sendable {
         if case .gathering(_, _, _, _, let deadline) = state { deadline } else { nil }
     }
 
+    /// Bytes of a packet whose attachments are due.
+    public var heldBytes: Int {
+        if case .gathering(_, _, _, let bytes, _) = state { bytes } else { 0 }
+    }
+
     /// Takes a text message. A binary packet's text is copied, another's is not.
     public mutating func received(
         text: Span<UInt8>, index: inout JSONIndex, at now: Instant
