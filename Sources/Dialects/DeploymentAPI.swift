@@ -38,12 +38,9 @@ public enum DeploymentAPI {
         _ body: Span<UInt8>, _ index: JSONIndex, limits: Limits, scratch: inout ByteWriter
     ) throws(RequestProblem) -> DeploymentOrder {
         let members = try Members(index)
-        guard let model = try name("model_id", members, body, limits, &scratch) else { throw .missing(member: "model_id") }
+        guard let model = try name("model_id", members, body, &scratch) else { throw .missing(member: "model_id") }
         var form = Deployment.Form(modelID: model, name: model, startTimeout: limits.deploymentStartTimeout)
-        let id = try members.text("deployment_id", bytesMax: TaskID.bytesMax, in: body, &scratch)
-        if let id, TaskID(id.span) == nil {
-            throw .outOfRange(member: "deployment_id", expected: "1 to \(TaskID.bytesMax) bytes of printable text")
-        }
+        let id = try name("deployment_id", members, body, &scratch)
         try fill(&form, members, body, limits, &scratch)
         return DeploymentOrder(form: form, id: id, starts: try members.bool("start", in: body) ?? true)
     }
@@ -57,7 +54,7 @@ public enum DeploymentAPI {
         let members = try Members(index)
         var form = form
         if index.member("model_id", of: index.root, in: body) != nil {
-            guard let model = try name("model_id", members, body, limits, &scratch) else {
+            guard let model = try name("model_id", members, body, &scratch) else {
                 throw .wrongType(member: "model_id", expected: "a text")
             }
             form.modelID = model
@@ -70,28 +67,30 @@ public enum DeploymentAPI {
     private static func fill(
         _ form: inout Deployment.Form, _ members: Members, _ body: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
     ) throws(RequestProblem) {
-        if members.names("name", in: body) { form.name = try name("name", members, body, limits, &scratch) ?? form.modelID }
-        if members.names("model_source", in: body) { form.modelSource = try name("model_source", members, body, limits, &scratch) }
+        if members.names("name", in: body) { form.name = try name("name", members, body, &scratch) ?? form.modelID }
+        if members.names("model_source", in: body) { form.modelSource = try name("model_source", members, body, &scratch) }
         if members.names("host", in: body) { form.host = try host(members, body, &scratch) }
         if members.names("port", in: body) { form.port = try port(members, body) }
         if members.names("health_path", in: body) {
             form.healthPath = try healthPath(members, body, &scratch) ?? Deployment.Form.healthPathDefault
         }
         if members.names("cpu_cores", in: body) { form.cpuCores = try cpuCores(members, body) }
-        if members.names("memory_limit", in: body) { form.memoryLimit = try name("memory_limit", members, body, limits, &scratch) }
-        if members.names("container_id", in: body) { form.containerID = try name("container_id", members, body, limits, &scratch) }
+        if members.names("memory_limit", in: body) { form.memoryLimit = try name("memory_limit", members, body, &scratch) }
+        if members.names("container_id", in: body) { form.containerID = try name("container_id", members, body, &scratch) }
         if members.names("start_timeout", in: body) {
             form.startTimeout = try startTimeout(members, body) ?? limits.deploymentStartTimeout
         }
         if form.port != nil, form.host == nil { form.host = localhost }
     }
 
-    /// A text that says something, of a name's length.
+    /// A text of the kind that names tasks: it says something, and in no list does it take more than its own bytes.
     private static func name(
-        _ member: StaticString, _ members: Members, _ body: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
+        _ member: StaticString, _ members: Members, _ body: Span<UInt8>, _ scratch: inout ByteWriter
     ) throws(RequestProblem) -> SharedBytes? {
-        guard let text = try members.text(member, bytesMax: limits.nameBytesMax, in: body, &scratch) else { return nil }
-        guard !text.isEmpty else { throw .outOfRange(member: member, expected: "1 to \(limits.nameBytesMax) bytes long") }
+        guard let text = try members.text(member, bytesMax: TaskID.bytesMax, in: body, &scratch) else { return nil }
+        guard TaskID(text.span) != nil else {
+            throw .outOfRange(member: member, expected: "1 to \(TaskID.bytesMax) bytes of printable text")
+        }
         return text
     }
 

@@ -28,7 +28,7 @@ final class Host: LoopHost {
         pool = WorkPool(width: configuration.workThreads)
         mailbox = Mailbox(doorbell: loop.doorbell)
         server = Server(settings: configuration.settings, outbox: outbox, log: log, random: .system())
-        courier = Courier(configuration, loop: loop)
+        courier = Courier(configuration, loop: loop, log: log)
         let now = SystemClock.now()
         archive = try Archive(configuration, doorbell: loop.doorbell, log: log, at: now)
         observeWall(at: now)
@@ -65,12 +65,15 @@ final class Host: LoopHost {
     }
 
     var nextDeadline: Instant? {
-        guard let deadline = server.nextDeadline else { return archive.nextDeadline }
-        return min(deadline, archive.nextDeadline)
+        var first = archive.nextDeadline
+        if let deadline = server.nextDeadline { first = min(first, deadline) }
+        if let deadline = courier.nextDeadline { first = min(first, deadline) }
+        return first
     }
 
     func timersDue(at now: Instant) {
         if archive.nextDeadline <= now { archive.sweepDue(at: now, wall: wall) }
+        courier.timersDue(for: server, at: now)
         server.timersDue(at: now)
     }
 

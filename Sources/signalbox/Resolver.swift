@@ -94,12 +94,29 @@ enum Resolver {
         case .unix: throw Refusal(reason: "a unix socket is no host")
         case .v4(let v4, _): if let kind = kind(v4) { throw Refusal(reason: "host is \(kind)") }
         case .v6(let high, let low, let port):
-            // RFC 4291 §2.5.5.2 and RFC 6052 §2.1: an IPv4 address in other clothes.
+            // RFC 4291 §2.5.5.2: an IPv4 address in other clothes.
             if high == 0, low >> 32 == 0xffff { return try permitted(.v4(UInt32(truncatingIfNeeded: low), port: port)) }
-            let embedded = high == 0x0064_ff9b_0000_0000 && low >> 32 == 0 ? kind(UInt32(truncatingIfNeeded: low)) : nil
-            if let kind = embedded ?? kind(high, low) { throw Refusal(reason: "host is \(kind)") }
+            if let kind = kindBehind(high, low) ?? kind(high, low) { throw Refusal(reason: "host is \(kind)") }
         }
         return address
+    }
+
+    /// What the IPv4 address is to which a gateway on the way turns an IPv6 address.
+    private static func kindBehind(_ high: UInt64, _ low: UInt64) -> StaticString? {
+        let last = UInt32(truncatingIfNeeded: low)
+        // RFC 6052 §2.1: everybody's prefix.
+        if high == 0x0064_ff9b_0000_0000, low >> 32 == 0 { return kind(last) }
+        // RFC 3056 §2: 6to4.
+        if high >> 48 == 0x2002 { return kind(UInt32(truncatingIfNeeded: high >> 16)) }
+        // RFC 8215: a site's own prefixes, whose length is not seen. RFC 6052 §2.2: bits 64 to 71 are none of the address's.
+        guard high >> 16 == 0x0064_ff9b_0001 else { return nil }
+        let row = (high & 0xffff) << 40 | low >> 16 & 0xff_ffff_ffff
+        for shift in [24, 16, 8] as [UInt64] {
+            let address = UInt32(truncatingIfNeeded: row >> shift)
+            // The zeros of a longer prefix are no address.
+            if address >= 0x0100_0000, let kind = kind(address) { return kind }
+        }
+        return kind(last)
     }
 
     /// What an address is at which there can be no deployment.

@@ -53,11 +53,17 @@ struct DeploymentAPITests {
     @Test(
         "what is wrong is refused by name", arguments: [
             ("[]", "a JSON object is expected"), ("{}", "model_id required"), (#"{"model_id":null}"#, "model_id required"),
-            (#"{"model_id":7}"#, "model_id must be a text"), (#"{"model_id":""}"#, "model_id must be 1 to 200 bytes long"),
+            (#"{"model_id":7}"#, "model_id must be a text"), (#"{"model_id":""}"#, "model_id must be 1 to 200 bytes of printable text"),
             (#"{"model_id":"@201"}"#, "model_id must be at most 200 bytes long"), (#"{"model_id":"m","name":[]}"#, "name must be a text"),
-            (#"{"model_id":"m","name":""}"#, "name must be 1 to 200 bytes long"),
+            (#"{"model_id":"m","name":""}"#, "name must be 1 to 200 bytes of printable text"),
             (#"{"model_id":"m","deployment_id":""}"#, "deployment_id must be 1 to 200 bytes of printable text"),
             (#"{"model_id":"m","deployment_id":"a\nb"}"#, "deployment_id must be 1 to 200 bytes of printable text"),
+            (#"{"model_id":"a\u0000b"}"#, "model_id must be 1 to 200 bytes of printable text"),
+            (#"{"model_id":"m","name":"\u0085"}"#, "name must be 1 to 200 bytes of printable text"),
+            (#"{"model_id":"m","model_source":"\u007f"}"#, "model_source must be 1 to 200 bytes of printable text"),
+            (#"{"model_id":"m","memory_limit":"8\tGB"}"#, "memory_limit must be 1 to 200 bytes of printable text"),
+            (#"{"model_id":"m","container_id":"\r\n"}"#, "container_id must be 1 to 200 bytes of printable text"),
+            (#"{"model_id":"m","container_id":""}"#, "container_id must be 1 to 200 bytes of printable text"),
             (#"{"model_id":"m","deployment_id":5}"#, "deployment_id must be a text"),
             (#"{"model_id":"m","model_source":{}}"#, "model_source must be a text"),
             (#"{"model_id":"m","host":""}"#, "host must be the name or the address of a host"),
@@ -126,6 +132,8 @@ struct DeploymentAPITests {
     @Test("a change is refused by name as well")
     func refusedChanges() {
         #expect(problem { try change(#"{"model_id":null}"#) } == "Invalid request: model_id must be a text")
+        #expect(problem { try change(#"{"name":"a\nb"}"#) } == "Invalid request: name must be 1 to 200 bytes of printable text")
+        #expect(problem { try change(#"{"model_id":"\u001b"}"#) } == "Invalid request: model_id must be 1 to 200 bytes of printable text")
         #expect(problem { try change(#"{"port":-1}"#) } == "Invalid request: port must be a whole number from 1 to 65535")
         #expect(problem { try change("7") } == "Invalid request: a JSON object is expected")
     }

@@ -17,7 +17,8 @@ private struct DeploymentOracle {
         var health = Deployment.Health.unknown
         var written = Deployment.Health.unknown
         var deployedAt: Int64?
-        var begunAt: Int64 = 0
+        /// When the first probe of its start was sent; nil while it waits for a place.
+        var askedAt: Int64?
         var deadline: Int64?
         /// Between which times its next probe becomes due.
         var due: ClosedRange<Int64>?
@@ -48,8 +49,9 @@ private struct DeploymentOracle {
         if verb == "saved", let index = index(row.id) { rows[index].written = row.health }
     }
 
-    mutating func makeRoom() -> Bool {
-        if rows.count < limits.deploymentsMax { return true }
+    mutating func makeRoom(isDeclared: Bool = false) -> Bool {
+        let isFull = isDeclared && rows.count(where: { $0.workers != nil }) >= limits.deploymentsMax / 2
+        if rows.count < limits.deploymentsMax, !isFull { return true }
         let free = rows.indices.filter { rows[$0].workers?.isEmpty == true }.min { rows[$0].stops < rows[$1].stops }
         guard let free else { return false }
         tell("removed", rows.remove(at: free))
@@ -57,6 +59,7 @@ private struct DeploymentOracle {
     }
 
     private mutating func halt(_ index: Int) {
+        rows[index].askedAt = nil
         rows[index].deadline = nil
         rows[index].due = nil
         rows[index].flight = nil
@@ -77,14 +80,13 @@ private struct DeploymentOracle {
         if rows[index].form.port == nil {
             complete(index, .unknown, at: now)
         } else {
-            rows[index].begunAt = now
-            rows[index].deadline = now + rows[index].form.startTimeout.milliseconds
             rows[index].due = now...now
             tell("saved", rows[index])
         }
     }
 
     private mutating func complete(_ index: Int, _ health: Deployment.Health, at now: Int64) {
+        rows[index].askedAt = nil
         rows[index].deadline = nil
         rows[index].failures = 0
         enter(index, .running, health, deployedAt: now)
@@ -111,12 +113,14 @@ private struct DeploymentOracle {
         if rows[index].workers != nil { return .declared }
         let old = rows[index].form
         rows[index].form = form
-        if rows[index].status == .deploying { rows[index].deadline = rows[index].begunAt + form.startTimeout.milliseconds }
+        rows[index].deadline = rows[index].askedAt.map { $0 + form.startTimeout.milliseconds }
         let isAlive = rows[index].status == .deploying || rows[index].status == .running
         if isAlive, old.host != form.host || old.port != form.port || old.healthPath != form.healthPath {
             rows[index].health = .unknown
             rows[index].failures = 0
             rows[index].flight = nil
+            rows[index].askedAt = nil
+            rows[index].deadline = nil
             rows[index].due = form.port == nil ? nil : now...now
             if form.port == nil, rows[index].status == .deploying {
                 complete(index, .unknown, at: now)
@@ -155,7 +159,7 @@ private struct DeploymentOracle {
         // Those that one call stops give way in any order: the order is the registry's own.
         for id in left { leave(id, worker) }
         for (id, model) in zip(ids, models) {
-            if index(id) == nil, makeRoom() {
+            if index(id) == nil, makeRoom(isDeclared: true) {
                 rows.append(Row(
                     id: id, workers: [], form: Deployment.Form(modelID: model, name: model, startTimeout: limits.deploymentStartTimeout),
                     status: .deploying))
@@ -208,6 +212,21 @@ private struct DeploymentOracle {
         }
     }
 
+    /// It is asked.
+    ///
+    /// - Returns: whether it had never been asked in this start.
+    mutating func ask(_ index: Int, _ number: UInt64, at now: Int64) -> Bool {
+        rows[index].due = nil
+        rows[index].flight = number
+        flights[number] = Flight(id: rows[index].id, begunAt: now)
+        guard isNew(rows[index]) else { return false }
+        rows[index].askedAt = now
+        rows[index].deadline = now + rows[index].form.startTimeout.milliseconds
+        return true
+    }
+
+    func isNew(_ row: Row) -> Bool { row.status == .deploying && row.askedAt == nil }
+
     var lossTime: Int64 { limits.probeTimeout.milliseconds + 1_000 }
 
     mutating func pass(to now: Int64) {
@@ -231,9 +250,7 @@ private struct DeploymentOracle {
             let (health, isProbed) = (rows[index].written, rows[index].form.port != nil)
             halt(index)
             guard rows[index].status == .deploying || rows[index].status == .running else { continue }
-            if rows[index].status == .deploying { rows[index].deadline = now + rows[index].form.startTimeout.milliseconds }
             rows[index].isAccused = rows[index].status == .running && isProbed && health != .healthy
-            rows[index].begunAt = now
             rows[index].health = .unknown
             rows[index].due = isProbed ? now...now : nil
         }
@@ -344,6 +361,7 @@ struct DeploymentTableChanceTests {
             table.takeChanges(into: &changes)
             var told: [SharedBytes: [String]] = [:]
             var asked: [Int64] = []
+            var askedNew: [Int64] = []
             for change in changes {
                 var words = DeploymentDesk.words(change)
                 switch change {
@@ -372,10 +390,11 @@ struct DeploymentTableChanceTests {
                     let form = oracle.rows[index].form
                     #expect(due.lowerBound <= clock && oracle.rows[index].flight == nil && probe.port == form.port)
                     #expect(probe.host == form.host ?? SharedBytes("127.0.0.1") && probe.path == form.healthPath)
-                    oracle.rows[index].due = nil
-                    oracle.rows[index].flight = probe.number
-                    oracle.flights[probe.number] = DeploymentOracle.Flight(id: probe.deployment, begunAt: clock)
-                    asked.append(due.lowerBound)
+                    if oracle.ask(index, probe.number, at: clock) {
+                        askedNew.append(due.lowerBound)
+                    } else {
+                        asked.append(due.lowerBound)
+                    }
                 }
             }
             guard told == oracle.told else {
@@ -384,11 +403,15 @@ struct DeploymentTableChanceTests {
             }
             oracle.told = [:]
 
-            // Who is due is asked while there are places, and who was due first before the others.
+            // Who is due is asked while there are places: who was never asked before all others, and who was due first before the rest.
             #expect(oracle.flights.count <= Self.limits.probesMax)
             let waiting = oracle.rows.compactMap(\.due?.upperBound)
             if oracle.flights.count < Self.limits.probesMax { #expect(!waiting.contains { $0 <= clock }) }
-            #expect(!waiting.contains { due in asked.contains { due < $0 } })
+            for row in oracle.rows {
+                guard let due = row.due?.upperBound, due <= clock else { continue }
+                let isPassed = oracle.isNew(row) ? !asked.isEmpty || askedNew.contains { due < $0 } : asked.contains { due < $0 }
+                #expect(!isPassed, "step \(step): \(row.id)")
+            }
 
             let all = table.all
             #expect(all.map(DeploymentDesk.words) == oracle.rows.map(oracle.words), "step \(step)")

@@ -298,7 +298,10 @@ struct DeploymentTableTests {
         let (first, second) = (WorkerID(number: 1, suffix: 1), WorkerID(number: 2, suffix: 2))
         let (group, m, n) = (SharedBytes("g"), SharedBytes("m"), SharedBytes("n"))
         var desk = DeploymentDesk()
-        desk.table.declare([m, n, m, .empty], by: first, in: group, at: desk.now)
+        let torn = SharedBytes("\u{e9}")[1..<2]
+        let none = ["", "a\nb", "\u{85}", String(repeating: "x", count: 201)].map { SharedBytes($0) } + [torn]
+        desk.table.declare([m, n, m] + none, by: first, in: group, at: desk.now)
+        for name in none { desk.table.declare([m], by: second, in: name, at: desk.now) }
         #expect(desk.news() == [
             "started worker:g:m deploying/unknown", "completed worker:g:m running/healthy",
             "started worker:g:n deploying/unknown", "completed worker:g:n running/healthy",
@@ -334,8 +337,9 @@ struct DeploymentTableTests {
     @Test("where there are too many, the declared one that stopped first gives way, and no other")
     func makeRoom() throws {
         var limits = Limits()
-        limits.deploymentsMax = 3
+        limits.deploymentsMax = 6
         var desk = DeploymentDesk(limits)
+        for index in 0..<3 { _ = try desk.register("r\(index)", starts: false) }
         let workers = (0..<3).map { WorkerID(number: $0, suffix: 1) }
         let group = SharedBytes("g")
         for (index, worker) in workers.enumerated() {
@@ -345,7 +349,7 @@ struct DeploymentTableTests {
         // What there is no room for is not shown, and its going does no harm.
         let late = WorkerID(number: 9, suffix: 1)
         desk.table.declare([SharedBytes("m9"), SharedBytes("m0")], by: late, in: group, at: desk.now)
-        #expect(desk.table.count == 3 && desk.table[SharedBytes("worker:g:m0")]?.source == .declared(group: group, workers: 2))
+        #expect(desk.table.count == 6 && desk.table[SharedBytes("worker:g:m0")]?.source == .declared(group: group, workers: 2))
         desk.table.withdraw(late, at: desk.now)
         desk.table.withdraw(workers[1], at: desk.now)
         desk.table.withdraw(workers[0], at: desk.now)
@@ -355,6 +359,28 @@ struct DeploymentTableTests {
         desk.table.declare([SharedBytes("m0")], by: workers[1], in: group, at: desk.now)
         #expect(DeploymentDesk.refusal { _ = try desk.register("e") } == .tooMany)
         #expect(desk.table.declarations.count == 2)
+    }
+
+    @Test("what workers declare takes half of the registry, and what stopped gives way to what comes")
+    func half() throws {
+        var limits = Limits()
+        limits.deploymentsMax = 6
+        var desk = DeploymentDesk(limits)
+        let (group, worker) = (SharedBytes("g"), WorkerID(number: 1, suffix: 1))
+        func declare(_ models: [String]) { desk.table.declare(models.map { SharedBytes($0) }, by: worker, in: group, at: desk.now) }
+        declare(["a", "b", "c", "d"])
+        #expect(desk.table.all.map { "\($0.form.name)" } == ["a", "b", "c"])
+        for index in 0..<3 { _ = try desk.register("r\(index)", starts: false) }
+        #expect(DeploymentDesk.refusal { _ = try desk.register("r3", starts: false) } == .tooMany)
+        declare(["b", "c", "d"])
+        #expect(desk.table.all.map { "\($0.form.name)" } == ["b", "c", "Llama", "Llama", "Llama", "d"])
+        // A place that becomes free is no declared one's beyond the half.
+        try desk.table.remove(SharedBytes("r0"), at: desk.now)
+        declare(["b", "c", "d", "e"])
+        #expect(desk.table.count == 5)
+        declare(["b", "c"])
+        declare(["b", "c", "e"])
+        #expect(desk.table[SharedBytes("worker:g:e")]?.status == .running && desk.table[SharedBytes("worker:g:d")] == nil)
     }
 
     @Test("what an earlier life wrote down goes on, and nobody is told")
@@ -373,7 +399,8 @@ struct DeploymentTableTests {
             old("d", .deploying, .unknown), old("s", .stopped, .unknown), old("x", .failed, .unhealthy), old("r", .stopped, .unknown),
             foreign,
         ], at: desk.now)
-        #expect(desk.news() == ["probe r gpu1:8000/health", "probe u gpu1:8000/health", "probe d gpu1:8000/health"])
+        #expect(desk.news() == ["probe d gpu1:8000/health", "probe r gpu1:8000/health", "probe u gpu1:8000/health"])
+        desk.open.removeFirst()
         #expect(desk.table.all.map(DeploymentDesk.words) == [
             "r running/unknown", "u running/unknown", "n running/unknown", "d deploying/unknown", "s stopped/unknown", "x failed/unhealthy",
         ])

@@ -261,15 +261,16 @@ struct MonitorTests {
 
     @Test("what workers declared gives way without being taken out of the database, where it never was")
     func evicted() throws {
-        let desk = Desk { $0.deploymentsMax = 1 }
+        let desk = Desk { $0.deploymentsMax = 2 }
         let worker = WorkerID(number: 1, suffix: 2)
         desk.monitor.workerConnected(worker, in: SharedBytes("g"), at: desk.now)
         desk.monitor.workerDeclared([SharedBytes("m")], by: worker, in: SharedBytes("g"), at: desk.now)
         desk.monitor.workerGone(worker, at: desk.now)
         _ = desk.taken()
         try desk.register()
-        #expect(desk.monitor.deployments.map(\.id) == [SharedBytes("dep-1")])
-        #expect(desk.lines().filter { $0.hasPrefix("write") } == ["write dep-1 deploying"])
+        try desk.register("dep-2")
+        #expect(desk.monitor.deployments.map(\.id) == [SharedBytes("dep-1"), SharedBytes("dep-2")])
+        #expect(desk.lines().filter { $0.hasPrefix("write") } == ["write dep-1 deploying", "write dep-2 deploying"])
     }
 
     @Test("a fleet that comes and goes does not drown who watches: beyond the bound, sums")
@@ -288,6 +289,23 @@ struct MonitorTests {
                 "activity userOperation info 8 more workers connected", "activity modelDeployment info 18 more deployments changed",
             ])
         #expect(desk.monitor.nextDeadline == nil)
+    }
+
+    @Test("what one worker declares and takes back a thousand times is told a few times, and the rest in a sum; what is registered always")
+    func alternation() throws {
+        let desk = Desk { $0.taskActivitiesPerSecondMax = 5 }
+        let worker = WorkerID(number: 1, suffix: 2)
+        desk.monitor.workerConnected(worker, in: SharedBytes("g"), at: desk.now)
+        for number in 0..<1_000 {
+            desk.monitor.workerDeclared(number % 2 == 0 ? [SharedBytes("m")] : [], by: worker, in: SharedBytes("g"), at: desk.now)
+        }
+        let told = desk.lines()
+        #expect(told.filter { $0.hasPrefix("deployment") } == ["started", "completed", "stopped", "restarted"].map { "deployment \($0)" })
+        #expect(told.count == 9)
+        try desk.register(port: nil)
+        #expect(desk.lines().filter { $0.hasPrefix("deployment") } == ["deployment started", "deployment completed"])
+        desk.pass(.seconds(1))
+        #expect(desk.lines() == ["activity modelDeployment info 997 more deployments changed"])
     }
 
     @Test("what somebody notes is told as it is and kept in bytes of its own")

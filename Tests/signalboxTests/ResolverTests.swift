@@ -55,7 +55,25 @@ struct ResolverTests {
         ("::ffff:255.255.255.255", "the broadcast address"), ("64:ff9b::a9fe:a9fe", "a link-local address"),
         ("fd00:ec2::254", "a metadata service"), ("fd20:ce::254", "a metadata service"), ("100.100.100.200", "a metadata service"),
         ("168.63.129.16", "a metadata service"),
+        // RFC 3056: 6to4.
+        ("2002:a9fe:a9fe::1", "a link-local address"), ("2002:0:1::", "an unspecified address"),
+        ("2002:e000:1:2:3:4:5:6", "a multicast address"), ("2002:ffff:ffff::", "the broadcast address"),
+        ("[2002:6464:64c8::1]", "a metadata service"),
+        // RFC 8215: behind prefixes of 96, 48, 56 and 64 bits.
+        ("64:ff9b:1::a9fe:a9fe", "a link-local address"), ("64:ff9b:1:2:3:4:a83f:8110", "a metadata service"),
+        ("64:ff9b:1::1", "an unspecified address"), ("64:ff9b:1:a9fe:a9:fe00::", "a link-local address"),
+        ("64:ff9b:1:1a9:fe:a9fe::", "a link-local address"), ("64:ff9b:1:2:a9:fea9:fe00::", "a link-local address"),
+        ("64:ff9b:1:6464:64:c800::", "a metadata service"),
     ]
+
+    @Test(
+        "a gateway's form of an address at which there may be one is called as it is",
+        arguments: [
+            "2002:a00:1::1", "2002:7f00:1::", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "64:ff9b:1:7:8:9:808:808", "64:ff9b:2::a9fe:a9fe",
+        ])
+    func embedded(_ host: String) throws {
+        #expect(try literal(host) != nil)
+    }
 
     @Test("addresses at which no deployment can be are refused, in every dress", arguments: forbidden)
     func refused(_ address: (host: String, kind: String)) {

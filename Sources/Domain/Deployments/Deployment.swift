@@ -25,7 +25,7 @@ public struct Deployment: Sendable, Equatable {
         public var cpuCores: Double?
         public var memoryLimit: SharedBytes?
         public var containerID: SharedBytes?
-        /// Until it must have answered a probe for the first time.
+        /// From its first probe until it must have answered one well.
         public var startTimeout: TimeSpan
 
         public init(
@@ -99,7 +99,7 @@ public struct DeploymentEvent: Sendable {
     /// As it is behind the change.
     public var deployment: Deployment
     public var message: SharedBytes
-    /// When a starting one must have answered; nil for others.
+    /// When a starting one must have answered, if it is asked at once; nil for others.
     public var estimatedCompletion: WallTime?
 
     public init(kind: Kind, deployment: Deployment, message: SharedBytes, estimatedCompletion: WallTime? = nil) {

@@ -3,17 +3,19 @@
 public import Base
 
 extension DeploymentTable {
-    /// A worker says which models it has: these, and no others any more. Those for which there is no room are not shown.
+    /// A worker says which models it has: these, and no others any more. Those for which there is no room are not shown, nor are those
+    /// whose name, or whose group's, is none (as ``TaskID`` judges): they stand in every list of deployments.
     public mutating func declare(_ models: [SharedBytes], by worker: WorkerID, in group: SharedBytes, at now: Moment) {
         let before = declarations[worker] ?? []
+        let models = TaskID(group.span) == nil ? [] : models.filter { TaskID($0.span) != nil }
         var ids: [SharedBytes: SharedBytes] = [:]
-        for model in models where !model.isEmpty { ids[DeploymentTable.id(of: model, in: group)] = model }
+        for model in models { ids[DeploymentTable.id(of: model, in: group)] = model }
         // What goes may give way to what comes.
         for slot in before.sorted() {
             guard let id = entries[slot]?.deployment.id, ids[id] == nil else { continue }
             leave(slot, worker)
         }
-        for model in models where !model.isEmpty {
+        for model in models {
             // A model that is named twice counts once.
             let id = DeploymentTable.id(of: model, in: group)
             guard ids.removeValue(forKey: id) != nil else { continue }
@@ -42,7 +44,7 @@ extension DeploymentTable {
             _ = entries.with(slot) { $0 = entry }
             return
         }
-        guard makeRoom() else { return }
+        guard makeRoom(isDeclared: true) else { return }
         // Copies: both are parts of a worker's message.
         let name = SharedBytes(copying: model.span)
         var deployment = Deployment(

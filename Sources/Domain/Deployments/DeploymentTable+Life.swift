@@ -76,11 +76,18 @@ extension DeploymentTable {
         schedule.plan(slot, for: due, at: now.instant)
     }
 
-    /// Hands out probes while there are places for them.
+    /// Hands out probes while there are places for them. With the first one to a deployment that starts its start time begins: that it
+    /// waited for a place behind others is no fault of its own.
     mutating func sendProbes(at now: Moment) {
         while let slot = schedule.nextSubject() {
-            guard let deployment = entries[slot]?.deployment, let port = deployment.form.port else { continue }
+            guard var entry = entries[slot], let port = entry.deployment.form.port else { continue }
+            let deployment = entry.deployment
             let number = schedule.begin(slot, of: deployment.id, at: now.instant)
+            if case .unasked = entry.start {
+                let deadline = starts.insert(now.instant + deployment.form.startTimeout, slot)
+                entry.start = .asked(since: now.instant, deadline: deadline)
+                _ = entries.with(slot) { $0 = entry }
+            }
             changes.append(.probe(HealthProbe(
                 deployment: deployment.id, number: number, host: deployment.form.host ?? DeploymentTable.ownHost, port: port,
                 path: deployment.form.healthPath)))
@@ -113,15 +120,14 @@ extension DeploymentTable {
             complete(&entry, health: .unknown, at: now)
             return false
         }
-        let deadline = starts.insert(now.instant + entry.deployment.form.startTimeout, slot)
-        entry.start = Start(begunAt: now.instant, deadline: deadline)
-        schedule.plan(slot, for: now.instant, at: now.instant)
+        entry.start = .unasked
+        schedule.planFirst(slot)
         return true
     }
 
     /// It runs.
     mutating func complete(_ entry: inout Entry, health: Deployment.Health, at now: Moment) {
-        if let start = entry.start.take() { starts.cancel(start.deadline) }
+        endStart(&entry)
         entry.failures = 0
         entry.deployment.status = .running
         entry.deployment.health = health
@@ -154,23 +160,24 @@ extension DeploymentTable {
         tell(.stopped, entry.deployment)
     }
 
-    /// Its place has changed: what was found out at the old one counts no more.
-    ///
-    /// - Returns: whether there is a place to ask at.
-    mutating func askAnew(_ entry: inout Entry, _ slot: Int, at now: Moment) -> Bool {
+    /// Its place has changed: what was found out at the old one counts no more, and nothing is awaited there.
+    mutating func leavePlace(_ entry: inout Entry, _ slot: Int) {
+        endStart(&entry)
         schedule.forget(slot)
         entry.failures = 0
         entry.reason = .empty
         entry.deployment.health = .unknown
         entry.deployment.note = .empty
-        guard entry.deployment.form.port != nil else { return false }
-        schedule.plan(slot, for: now.instant, at: now.instant)
-        return true
+    }
+
+    /// No good answer is waited for any more.
+    private mutating func endStart(_ entry: inout Entry) {
+        if case .asked(_, let deadline) = entry.start.take() { starts.cancel(deadline) }
     }
 
     /// Nothing is awaited of it any more.
     private mutating func halt(_ entry: inout Entry, _ slot: Int) {
-        if let start = entry.start.take() { starts.cancel(start.deadline) }
+        endStart(&entry)
         schedule.forget(slot)
         entry.failures = 0
         entry.reason = .empty

@@ -19,9 +19,12 @@ public struct DeploymentTable {
         var stoppedPlace = Chain<Int>.none
     }
 
-    struct Start {
-        let begunAt: Instant
-        let deadline: TimerTicket
+    /// How far a start is.
+    enum Start {
+        /// Its first probe waits for a place.
+        case unasked
+        /// Since its first probe its start time runs.
+        case asked(since: Instant, deadline: TimerTicket)
     }
 
     var slots: [SharedBytes: Int] = [:]
@@ -29,6 +32,8 @@ public struct DeploymentTable {
     var entries = Chain<Entry>()
     /// The declared ones that stopped, longest first: they give way.
     var stopped = Chain<Int>()
+    /// How many are declared, those that stopped among them.
+    private var declaredCount = 0
     /// What each worker declares.
     var declarations: [WorkerID: Set<Int>] = [:]
     /// When those that start must have answered.
@@ -73,7 +78,7 @@ public struct DeploymentTable {
     // MARK: By hand
 
     /// Takes in what an earlier life of the server wrote down, however many there are: none is lost because a limit was lowered.
-    /// What ran is asked at once, what started has its whole start time again; nobody is told.
+    /// What started is asked at once and has its whole start time again, what ran is asked next; nobody is told.
     public mutating func restore(_ deployments: [Deployment], at now: Moment) {
         for deployment in deployments where deployment.source == .registered && slots[deployment.id] == nil {
             var entry = Entry(deployment: deployment)
@@ -90,8 +95,9 @@ public struct DeploymentTable {
                 entry.deployment.health = .unknown
                 if deployment.form.port != nil { schedule.plan(slot, for: now.instant, at: now.instant) }
             }
-            _ = settle(entry, slot, at: now)
+            _ = entries.with(slot) { $0 = entry }
         }
+        sendProbes(at: now)
     }
 
     /// Takes in a new one.
@@ -108,7 +114,7 @@ public struct DeploymentTable {
             if !DeploymentTable.isName(id.span) { throw .unknown }
             if slots[id] != nil { throw .exists }
         }
-        guard makeRoom() else { throw .tooMany }
+        guard makeRoom(isDeclared: false) else { throw .tooMany }
         // A copy: the name may be a part of a large request.
         let name = id.map { SharedBytes(copying: $0.span) } ?? drawName()
         var entry = Entry(deployment: Deployment(id: name, form: form, createdAt: now.wall))
@@ -117,8 +123,8 @@ public struct DeploymentTable {
         return settle(entry, slot, at: now)
     }
 
-    /// Changes what was told of it. Where another place is to be asked, that begins anew at once: its health is unknown until then, its
-    /// status stays, and so does the time at which it began to start. One that starts and can be asked no more runs.
+    /// Changes what was told of it. Where another place is to be asked, that begins anew: its health is unknown until then, its status
+    /// stays, and one that starts has its whole start time there. One that starts and can be asked no more runs.
     ///
     /// - Throws: `unknown`, `declared`.
     public mutating func update(
@@ -132,16 +138,17 @@ public struct DeploymentTable {
         case .pending, .stopped, .failed:
             break
         case .deploying:
-            if let start = entry.start, old.startTimeout != form.startTimeout {
-                starts.cancel(start.deadline)
-                entry.start = Start(begunAt: start.begunAt, deadline: starts.insert(start.begunAt + form.startTimeout, slot))
-            }
-            if isMoved, !askAnew(&entry, slot, at: now) {
-                complete(&entry, health: .unknown, at: now)
-                return settle(entry, slot, at: now)
+            if isMoved {
+                leavePlace(&entry, slot)
+                guard expect(&entry, slot, at: now) else { return settle(entry, slot, at: now) }
+            } else if case .asked(let since, let deadline) = entry.start, old.startTimeout != form.startTimeout {
+                starts.cancel(deadline)
+                entry.start = .asked(since: since, deadline: starts.insert(since + form.startTimeout, slot))
             }
         case .running:
-            if isMoved { _ = askAnew(&entry, slot, at: now) }
+            guard isMoved else { break }
+            leavePlace(&entry, slot)
+            if form.port != nil { schedule.plan(slot, for: now.instant, at: now.instant) }
         }
         changes.append(.saved(entry.deployment))
         return settle(entry, slot, at: now)
@@ -212,6 +219,7 @@ public struct DeploymentTable {
     mutating func add(_ entry: Entry) -> Int {
         let slot = entries.append(entry)
         slots[entry.deployment.id] = slot
+        if entry.deployment.source != .registered { declaredCount += 1 }
         return slot
     }
 
@@ -222,9 +230,10 @@ public struct DeploymentTable {
         return entry.deployment
     }
 
-    /// Whether one more may come; the declared one that stopped first gives way.
-    mutating func makeRoom() -> Bool {
-        while count >= limits.deploymentsMax {
+    /// Whether one more may come; the declared one that stopped first gives way. Declared ones take half of the registry at most: what
+    /// workers say leaves no less room than that for what is registered.
+    mutating func makeRoom(isDeclared: Bool) -> Bool {
+        while count >= limits.deploymentsMax || isDeclared && declaredCount >= limits.deploymentsMax / 2 {
             guard let slot = stopped[stopped.first] else { return false }
             forget(slot)
         }
@@ -236,6 +245,7 @@ public struct DeploymentTable {
         guard let entry = entries.remove(slot) else { return }
         stopped.remove(entry.stoppedPlace)
         slots[entry.deployment.id] = nil
+        if entry.deployment.source != .registered { declaredCount -= 1 }
         changes.append(.removed(entry.deployment))
     }
 

@@ -9,6 +9,8 @@ struct ProbeSchedule {
     private enum Standing {
         /// Its next probe is not due.
         case waits(TimerTicket)
+        /// It was never asked, and stands at this slot among those.
+        case new(Int)
         /// Its probe is due, and stands in line at this slot.
         case due(Int)
         /// Its probe of this number is under way.
@@ -31,7 +33,10 @@ struct ProbeSchedule {
 
     private var standings: [Int: Standing] = [:]
     private var flights: [UInt64: Flight] = [:]
-    /// Those who wait for a place, the first due first.
+    /// Those who wait for a place and were never asked, in the order of their coming. They go before all others: however many answer
+    /// late or never, somebody new waits for no second question to any of them.
+    private var newcomers = Chain<Int>()
+    /// The others who wait for a place, the first due first.
     private var line = Chain<Int>()
     private var timers = TimerWheel<Timer>()
     private var fired: [Timer] = []
@@ -58,11 +63,18 @@ struct ProbeSchedule {
         standings[subject] = due <= now ? .due(line.append(subject)) : .waits(timers.insert(due, .due(subject)))
     }
 
+    /// Has the subject asked as soon as there is a place, as one that never was; what was set for it, or is under way, counts no more.
+    mutating func planFirst(_ subject: Int) {
+        forget(subject)
+        standings[subject] = .new(newcomers.append(subject))
+    }
+
     /// The subject is asked no more.
     mutating func forget(_ subject: Int) {
         switch standings.removeValue(forKey: subject) {
         case nil: break
         case .waits(let ticket): timers.cancel(ticket)
+        case .new(let slot): newcomers.remove(slot)
         case .due(let slot): line.remove(slot)
         case .underWay(let number): flights[number]?.subject = nil
         }
@@ -70,7 +82,7 @@ struct ProbeSchedule {
 
     /// Whose turn it is; nil while nobody's is, or no place is free.
     mutating func nextSubject() -> Int? {
-        guard flights.count < flightsMax, let subject = line[line.first] else { return nil }
+        guard flights.count < flightsMax, let subject = newcomers[newcomers.first] ?? line[line.first] else { return nil }
         forget(subject)
         return subject
     }

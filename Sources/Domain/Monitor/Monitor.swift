@@ -235,8 +235,10 @@ public final class Monitor {
     }
 
     private func happened(_ event: DeploymentEvent, at now: Moment) {
-        effects.append(.announce(.deployment(event)))
-        noteChange(event, at: now)
+        if isTold(event, at: now) {
+            effects.append(.announce(.deployment(event)))
+            noteChange(event, at: now)
+        }
         let deployment = event.deployment
         switch event.kind {
         case .failed:
@@ -247,13 +249,17 @@ public final class Monitor {
         }
     }
 
+    /// Whether a change is told one by one. A fleet that comes and goes can name any number of models: of its changes so many a second
+    /// are, the others are told in a sum.
+    private func isTold(_ event: DeploymentEvent, at now: Moment) -> Bool {
+        switch event.deployment.source {
+        case .registered: true
+        case .declared: feed.admits(.declared, at: now, into: &effects)
+        }
+    }
+
     private func noteChange(_ event: DeploymentEvent, at now: Moment) {
         let deployment = event.deployment
-        switch deployment.source {
-        case .registered: break
-        // A fleet that comes and goes can name any number of models.
-        case .declared: guard feed.admits(.declared, at: now, into: &effects) else { return }
-        }
         let words =
             switch event.kind {
             case .started: "deployment started"

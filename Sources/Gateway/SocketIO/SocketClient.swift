@@ -87,6 +87,8 @@ final class SocketClient {
     var isTouched = false
 
     var assembler: PacketAssembler
+    /// What it holds, as it was last counted.
+    var gatheredBytes = 0
     var namespaces: NamespaceTable
     /// Where it stands in the fleet's namespace; nil outside of it.
     var watcher: MonitorWatcher?

@@ -13,16 +13,22 @@ extension SocketService {
         switch client.door {
         case .echo: echo(kind, bytes, to: client, at: now)
         case .packets:
-            guard admits(client, bytes: bytes.count, at: now) else { return }
-            let before = client.assembler.heldBytes
+            // What came with the packet that ended the session is nobody's.
+            guard clients.contains(client.id), !client.session.isClosing, admits(client, bytes: bytes.count, at: now) else { return }
             switch kind {
             case .text: hear(text: bytes, from: client, at: now)
             case .binary: hear(binary: bytes, from: client, at: now)
             }
-            guard clients.contains(client.id) else { return }
-            gatheredBytes += client.assembler.heldBytes - before
+            countGathered(of: client)
             if gatheredBytes > context.limits.attachmentBytesMax { fail(client, "too many attachments are due", at: now) }
         }
+    }
+
+    /// Counts what the client's packet holds by now: nothing, once the client is gone.
+    func countGathered(of client: SocketClient) {
+        let held = clients.contains(client.id) ? client.assembler.heldBytes : 0
+        gatheredBytes += held - client.gatheredBytes
+        client.gatheredBytes = held
     }
 
     /// A packet below this counts as one.
@@ -106,6 +112,8 @@ extension SocketService {
         context.log.debug("session ended", ("peer", client.peer), ("reason", words))
         // What it did it does not recover from: it is no cut.
         if let watcher = client.watcher { forget(client, watcher) }
+        client.assembler = PacketAssembler(limits: packetLimits)
+        countGathered(of: client)
         // Who was never let in holds its place no longer; another one learns with its next poll that it was closed.
         if client.namespaces.isAnywhere { close(client, at: now) } else { abort(client, at: now) }
     }

@@ -261,7 +261,7 @@ final class SocketService {
         guard clients.remove(client.id) != nil else { return }
         ids[client.name] = nil
         if client.transport == .polling { countPoller(client, -1) }
-        gatheredBytes -= client.assembler.heldBytes
+        countGathered(of: client)
         switch cause {
         case .violation(let error):
             context.metrics.socketSessionsFailed += 1

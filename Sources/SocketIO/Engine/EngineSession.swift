@@ -70,6 +70,14 @@ public struct EngineSession {
         }
     }
 
+    /// Whether the server has closed the session, and what waits still leaves: nothing that the client says counts any more.
+    public var isClosing: Bool {
+        switch state {
+        case .closing: true
+        case .polling, .attached, .probed, .webSocket, .ended: false
+        }
+    }
+
     /// How messages travel now; nil once nothing travels any more.
     public var transport: EngineTransport? {
         switch state {
