@@ -50,6 +50,16 @@ struct BulletinHistoryTests {
         #expect(history.since(5) == nil)
     }
 
+    @Test("what nobody has heard counts for what it will hold once it is told, so that it does not grow beyond the bound")
+    func unwritten() {
+        var history = BulletinHistory(countMax: 100, bytesMax: 20_000)
+        for offset: UInt64 in 1...20 { history.append(edition(offset, bytes: 1_000)) }
+        let held = history.since(history.droppedOffset) ?? []
+        #expect(held.count >= 4)
+        for edition in held { _ = edition.text(omittingOffset: false, network.server.context) }
+        #expect(held.reduce(0) { $0 + $1.byteCount } <= 22_000)
+    }
+
     @Test("the last of a kind, oldest first, and no further back than the depth")
     func last() {
         var history = BulletinHistory(countMax: 100, bytesMax: .max)

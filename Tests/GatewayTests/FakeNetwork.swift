@@ -51,6 +51,8 @@ final class FakeNetwork {
     private(set) var now = FakeNetwork.start
     /// What the wall's clock stepped.
     var wallStep: Int64 = 0
+    /// Where those who connect come from.
+    var origin = PeerAddress.v4(0x7f00_0001, port: 4_000)
     var pool = Pool.eager
     private(set) var held: [Job] = []
     var disk = FakeDisk()
@@ -89,7 +91,7 @@ final class FakeNetwork {
         links.append(link)
         bySlot[slot] = link
         outbox.open(link.id)
-        server.opened(link.id, from: .v4(0x7f00_0001, port: 4_000), at: now)
+        server.opened(link.id, from: origin, at: now)
         pump()
         return link
     }
@@ -121,34 +123,33 @@ final class FakeNetwork {
 
     // MARK: Turns
 
-    /// Lets turns go by until there is nothing left to do.
+    /// Lets turns go by until the reactor would sleep.
     func pump() {
-        var isBusy = true
-        while isBusy {
-            isBusy = false
-            for link in links where link.state == .open && !link.sent.isEmpty {
-                guard outbox.marks(link.id).isDisjoint(with: [.readingPaused, .closeAfterFlush, .abort]) else { continue }
-                // As the reactor holds back whom its own input makes output.
-                if outbox.answersItself(link.id), outbox.queuedBytes(link.id) > limits.pauseReadingBytes { continue }
+        repeat {
+            for link in links where isReadable(link) {
                 var bytes = link.sent.removeFirst()
                 bytesIn += bytes.count
                 var span = bytes.mutableSpan
                 server.received(link.id, &span, at: now)
-                isBusy = true
             }
-            if endTurn() { isBusy = true }
-        }
+        } while endTurn() || links.contains(where: isReadable)
     }
 
-    /// - Returns: whether anything moved.
+    private func isReadable(_ link: Link) -> Bool {
+        guard link.state == .open, !link.sent.isEmpty else { return false }
+        guard outbox.marks(link.id).isDisjoint(with: [.readingPaused, .closeAfterFlush, .abort]) else { return false }
+        // As the reactor holds back whom its own input makes output.
+        return !outbox.answersItself(link.id) || outbox.queuedBytes(link.id) <= limits.pauseReadingBytes
+    }
+
+    /// - Returns: whether the next turn comes at once.
     private func endTurn() -> Bool {
         observe()
         server.turnEnded(TurnReport(duration: .microseconds(10), bytesIn: 0, bytesOut: 0, refused: 0), at: now)
         var jobs: [Job] = []
         server.takeJobs(into: &jobs)
         var ended = flush()
-        let hasRoom = outbox.hasRoomy
-        if hasRoom {
+        if outbox.hasRoomy {
             server.roomCame(at: now)
             ended += flush()
         }
@@ -164,7 +165,7 @@ final class FakeNetwork {
         server.takeInquiries(into: &inquiries)
         let news = disk.take(records, inquiries)
         tell(news)
-        return !jobs.isEmpty || !ended.isEmpty || !news.isEmpty || hasRoom || outbox.hasDirty
+        return !jobs.isEmpty || !ended.isEmpty || !news.isEmpty || !server.context.jobs.isEmpty || outbox.hasRoomy || outbox.hasDirty
     }
 
     private func tell(_ news: [FakeDisk.News]) {

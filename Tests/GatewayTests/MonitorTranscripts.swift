@@ -82,6 +82,34 @@ struct MonitorTranscripts {
         network.checkEnd()
     }
 
+    @Test("who listens already is told so, and has the picture; a word for several channels shows those that are new",
+        arguments: SocketPeer.Way.allCases)
+    func again(_ way: SocketPeer.Way) throws {
+        let network = FakeNetwork()
+        try network.deploy("dep-1")
+        network.note("note")
+        network.sample(memory: 85)
+        let peer = try SocketPeer(network, way).connect()
+        try peer.subscribe("activity_stream")
+        #expect(Self.events(peer).contains("activity_stream"))
+        try peer.subscribe("activity_stream")
+        #expect(Self.events(peer) == ["subscribed"])
+        try peer.subscribe("all")
+        let names = Self.events(peer)
+        #expect(names.first == "subscribed")
+        #expect(Set(names.dropFirst()) == ["system_resources_update", "model_status_update", "system_alerts", "deployment_events"])
+        try peer.subscribe("all", "system_monitor", "model_status")
+        #expect(Self.events(peer) == ["subscribed", "subscribed", "subscribed"])
+        // Who left begins again.
+        try peer.unsubscribe("model_status")
+        try peer.subscribe("all")
+        #expect(Self.events(peer) == ["unsubscribed", "subscribed", "model_status_update"])
+        network.note("once")
+        try peer.listen()
+        #expect(Self.events(peer) == ["activity_stream"])
+        network.checkEnd()
+    }
+
     @Test("figures that are older than a period are no picture; the next ones come to all who listen")
     func oldFigures() throws {
         let network = FakeNetwork()

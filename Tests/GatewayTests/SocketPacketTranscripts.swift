@@ -230,6 +230,50 @@ struct SocketPacketTranscripts {
             """)
     }
 
+    /// A request that came with the one before, in the same bytes.
+    private static let subscription = """
+        POST \(path)&sid=$other HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 33\\r\\n\\r\\n42["subscribe_deployment_events"]
+        """
+
+    @Test("what comes behind one session's poll for another session, with its own poll open, is answered with the same turn",
+        arguments: Chunking.all)
+    func pipelinedForAnother(_ chunking: Chunking) {
+        Stage.play(chunking, Words.inside("p", "sid") + Words.inside("r", "other") + Words.poll("r", "other") + """
+            p >> GET \(Self.path)&sid=$sid HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n\(Self.subscription)
+            p < nothing
+            r < nothing
+            \(Words.post("q", "sid", "42[\"subscribe_activity_stream\"]"))
+            p < 200 \(Words.subscribed("activity_stream", "Activity stream", "sidname", 1))
+            p < 200 ok
+            r < 200 \(Words.subscribed("deployment_events", "Deployment events", "othername", 2))
+            """)
+    }
+
+    @Test("so is what comes behind a stream whose end had to wait for room")
+    func pipelinedBehindAStream() {
+        let settings = Self.settings {
+            $0.conflatedBytesMin = 300
+            $0.waitingLogBytesMax = 0
+        }
+        Stage.play(.whole, settings, HubTranscripts.work + Words.inside("r", "other") + Words.poll("r", "other") + """
+            s >> GET /api/tasks/$task/events HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n\(Self.subscription)
+            s < 200 [Content-Type: text/event-stream]
+            s < retry: 2000
+            s < id: 1 | event: current_status | data: {…
+            s stalls
+            w > {"type":"task_logs","taskId":"$task","logs":"@400"}
+            w > {"type":"task_complete","taskId":"$task","result":[1, 2]}
+            w < {"type":"task_ack","taskId":"$task"}
+            r < nothing
+            s reads
+            r < 200 \(Words.subscribed("deployment_events", "Deployment events", "othername", 4))
+            s < id: 2 | event: task_logs | data: …
+            s < id: 3 | event: task_completed | data: …
+            s < end
+            s < 200 ok
+            """)
+    }
+
     @Test("a poll whose connection breaks takes its session along, whose client may come back; a connection without a poll takes nothing",
         arguments: Chunking.all)
     func brokenPoll(_ chunking: Chunking) {

@@ -211,6 +211,7 @@ struct SocketTranscripts {
         ("GET /socket.io/?EIO=4&transport=polling&sid=", 1),
         ("POST /socket.io/?EIO=4&transport=polling", 2), ("PUT /socket.io/?EIO=4&transport=polling", 2),
         ("DELETE /socket.io/?EIO=4&transport=polling", 2), ("PATCH /socket.io/?EIO=4&transport=polling 40", 2),
+        ("POST /socket.io/?transport=polling", 2), ("POST /socket.io/?EIO=3&transport=polling 40", 2), ("POST /socket.io/", 0),
         ("GET /socket.io/?EIO=4&transport=websocket", 3), ("POST /socket.io/?EIO=4&transport=websocket", 2),
         ("GET /socket.io/?EIO=4&transport=polling \(SocketPeer.upgrade)", 3),
         ("GET /socket.io/?EIO=4&transport=websocket&sid=0123456789abcdef0123456789abcdef \(SocketPeer.upgrade)", 1),
@@ -416,6 +417,18 @@ struct SocketTranscripts {
             * over
             """)
         stage.end()
+    }
+
+    @Test("a server that stops does not wait for the rest of a session's request", arguments: Chunking.all)
+    func stopInTheMiddle(_ chunking: Chunking) {
+        Stage.play(chunking, Words.inside("p", "sid") + """
+            q >> POST \(Self.path)&sid=$sid HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 10\\r\\n\\r\\n42
+            * stop
+            p < closed
+            q < 503 {"error":"Server is shutting down"}
+            q < closed
+            * over
+            """)
     }
 
     @Test("while a request is waited for polls go on, and nobody begins")

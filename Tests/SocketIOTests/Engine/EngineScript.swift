@@ -83,6 +83,11 @@ final class EngineScript {
         return lines()
     }
 
+    func abort() -> [String] {
+        session.abort(workspace)
+        return lines()
+    }
+
     /// Lets the clock show `milliseconds`.
     func advance(_ milliseconds: Int64) -> [String] {
         self.milliseconds = milliseconds

@@ -160,6 +160,21 @@ import Testing
         #expect(script.session.queuedBytes == 0)
     }
 
+    @Test("HTTP long-polling: a message larger than all that may wait waits alone")
+    func largeMessage() {
+        var settings = EngineScript.settings
+        settings.queuedBytesMax = EngineSession.messageOverhead + 4
+        let script = EngineScript(.polling, settings)
+        let long = String(repeating: "x", count: 100)
+        #expect(script.send(long) == [])
+        #expect(script.poll() == ["answer 4" + long])
+        #expect(script.session.queuedBytes == 0)
+        #expect(script.poll() == [])
+        #expect(script.send(long) == ["answer 4" + long])
+        _ = script.send(long)
+        #expect(script.send("") == ["ended overloaded"])
+    }
+
     // MARK: WebSocket
 
     @Test("WebSocket: messages are delivered and sent one by one, text and binary")
@@ -439,6 +454,25 @@ import Testing
         #expect(alone.deadline == 200)
         #expect(alone.advance(199) == [])
         #expect(alone.advance(200) == ["ended closedByServer"])
+    }
+
+    @Test("Close: a session that is aborted is over at once, whatever waits and wherever it stands")
+    func abort() {
+        let polling = EngineScript(.polling)
+        _ = polling.send("waits")
+        #expect(polling.abort() == ["ended closedByServer"])
+        #expect(polling.session.deadline == nil && polling.session.queuedBytes == 0)
+        #expect(polling.poll() == ["refused sessionEnded"])
+        let open = EngineScript(.polling)
+        _ = open.poll()
+        #expect(open.abort() == ["answer 1", "ended closedByServer"])
+        #expect(probed().abort() == ["close WebSocket", "ended closedByServer"])
+        #expect(upgraded().abort() == ["close WebSocket", "ended closedByServer"])
+        let closing = EngineScript(.polling)
+        _ = closing.close()
+        #expect(closing.session.isClosing)
+        #expect(closing.abort() == ["ended closedByServer"])
+        #expect(!closing.session.isClosing && closing.abort() == [])
     }
 
     @Test("Close: more than one payload that waits takes more than one poll")

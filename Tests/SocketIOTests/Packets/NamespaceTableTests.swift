@@ -39,6 +39,28 @@ struct NamespaceTableTests {
         #expect(try send("0/admin,") == .judge(admin))
     }
 
+    @Test("Who was let in once is somewhere, also when it left; who asks, or is refused, is not")
+    mutating func anywhere() throws {
+        #expect(!table.isAnywhere)
+        _ = try send("0")
+        #expect(!table.isAnywhere)
+        _ = table.refuse(main)
+        #expect(!table.isAnywhere)
+        var late = table
+        _ = late.expire(at: start + .seconds(45))
+        #expect(!late.isAnywhere)
+        _ = try send("0")
+        _ = table.accept(main)
+        #expect(table.isAnywhere)
+        var broken = table
+        swap(&broken, &table)
+        _ = try send("4{}")
+        #expect(table.isAnywhere)
+        swap(&broken, &table)
+        _ = try send("1")
+        #expect(table.isAnywhere)
+    }
+
     @Test("Leaving every namespace leaves the connection")
     mutating func empty() throws {
         _ = try send("0")

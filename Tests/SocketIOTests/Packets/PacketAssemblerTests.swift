@@ -94,6 +94,21 @@ struct PacketAssemblerTests {
         #expect(throws: PacketError.assemblyTooLong) { try send(text, to: &longText) }
     }
 
+    @Test("What is held is counted until the packet is whole, or given up")
+    mutating func heldBytes() throws {
+        var assembler = PacketAssembler()
+        #expect(assembler.heldBytes == 0)
+        _ = try send(text, to: &assembler)
+        #expect(assembler.heldBytes == text.utf8.count)
+        _ = try send([1, 2, 3], to: &assembler)
+        #expect(assembler.heldBytes == text.utf8.count + 3)
+        _ = try send([4], to: &assembler)
+        #expect(assembler.heldBytes == 0)
+        _ = try send(text, to: &assembler)
+        #expect(throws: PacketError.assemblyTimeout) { try assembler.expire(at: start + .seconds(20)) }
+        #expect(assembler.heldBytes == 0)
+    }
+
     @Test("Attachments are due within a time")
     mutating func timeout() throws {
         let limits = PacketLimits(assemblyTimeout: .seconds(2))

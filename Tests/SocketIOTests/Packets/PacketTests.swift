@@ -15,6 +15,13 @@ struct PacketTests {
         #expect(PacketKind.allCases.filter(\.takesAckID) == [.event, .ack, .binaryEvent, .binaryAck])
     }
 
+    @Test("A text's first byte tells whether it announces attachments")
+    func binaryTexts() {
+        func isBinary(_ text: [UInt8]) -> Bool { PacketKind.isBinary(text.span) }
+        for byte in UInt8.min...UInt8.max { #expect(isBinary([byte, 0x31]) == (byte == UInt8(ascii: "5") || byte == UInt8(ascii: "6"))) }
+        #expect(!isBinary([]))
+    }
+
     private func equals(_ namespace: PacketNamespace, _ name: String, _ bytes: [UInt8]) -> Bool {
         namespace.equals(SharedBytes(name).span, in: bytes.span)
     }
