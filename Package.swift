@@ -34,7 +34,7 @@ let package = Package(
     targets: [
         // 0: headers of the system
         .systemLibrary(name: "CLinux", path: "Sources/CLinux/include"),
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
@@ -63,7 +63,7 @@ let package = Package(
         floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "SocketIO", "WebSockets"]),
 
         // 6: the performers
-        floor("Reactor", ["Base", "CLinux"]),
+        floor("Reactor", ["Base", "CLinux", "COpenSSL"]),
         floor("Storage", ["Base", "CSQLite", "Domain"]),
         floor("Vitals", ["Base", "CLinux", "Domain"]),
 
@@ -101,10 +101,10 @@ let package = Package(
         tests("Domain", ["Base", "Domain"]),
         tests("Dialects", ["Base", "Crypto", "Dialects", "Domain", "JSON"]),
         tests("Gateway", ["Base", "Clients", "Dialects", "Domain", "Gateway", "HTTP1", "SocketIO", "WebSockets"]),
-        tests("Reactor", ["Base", "CLinux", "Reactor"]),
+        tests("Reactor", ["Base", "CLinux", "COpenSSL", "Reactor"]),
         tests("Vitals", ["Base", "Domain", "Vitals"]),
         tests("Storage", ["Base", "CSQLite", "Domain", "Storage", "StorageCrash"]),
-        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "signalbox"]),
+        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "signalbox"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),
     ]

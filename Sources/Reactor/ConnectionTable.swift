@@ -12,6 +12,8 @@ struct ConnectionTable: ~Copyable {
     enum Phase: UInt8 {
         /// Nobody's slot.
         case free
+        /// TLS is agreed on; the host has not heard of it.
+        case handshaking
         /// Bytes flow both ways.
         case open
         /// The host asked for the end: what waits goes out, what comes is thrown away, and the host is told when that is done.
@@ -36,6 +38,13 @@ struct ConnectionTable: ~Copyable {
         var interest: UInt16 = 0
         var phase = Phase.free
         var throttle = Throttle()
+        var transport = Transport.plain
+    }
+
+    /// What bytes go through.
+    enum Transport: UInt8 {
+        case plain
+        case tls
     }
 
     /// What holds a connection's bytes back.

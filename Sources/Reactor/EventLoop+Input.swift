@@ -6,7 +6,12 @@ import Glibc
 /// A listener among others. A class, since a listener has one owner and an array copies.
 final class ListenerSlot {
     let listener: Listener
-    init(_ listener: consuming Listener) { self.listener = listener }
+    let transport: ConnectionTable.Transport
+
+    init(_ listener: consuming Listener, _ transport: ConnectionTable.Transport) {
+        self.listener = listener
+        self.transport = transport
+    }
 }
 
 extension EventLoop {
@@ -17,21 +22,26 @@ extension EventLoop {
     /// - Parameters:
     ///   - backlog: connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
     ///   - sharesPort: SO_REUSEPORT, for several processes on one port.
+    ///   - isSecured: who comes speaks TLS, as ``tls`` says, which has been set.
     /// - Returns: the address with the port that the kernel chose, if it was asked for port 0.
     /// - Throws: the kernel's refusal; EADDRINUSE also for a unix socket on which somebody answers.
     @discardableResult
-    public func listen(on address: SocketAddress, backlog: Int32 = 4_096, sharesPort: Bool = false) throws(Errno) -> SocketAddress {
+    public func listen(
+        on address: SocketAddress, backlog: Int32 = 4_096, sharesPort: Bool = false, isSecured: Bool = false
+    ) throws(Errno) -> SocketAddress {
+        precondition(tls != nil || !isSecured, "\(address) is to be secured, and there is nothing to do it with")
         let listener = try Listener(address, backlog: backlog, sharesPort: sharesPort)
         let bound = listener.address
         try poller.add(listener.descriptor.raw, .input, userData: UInt64(listeners.count))
-        listeners.append(ListenerSlot(listener))
+        listeners.append(ListenerSlot(listener, isSecured ? .tls : .plain))
         return bound
     }
 
-    /// Closes all listeners; unix sockets' files go with them. What waits in a backlog is refused by the kernel.
+    /// Closes all listeners; unix sockets' files go with them. What waits in a backlog is refused by the kernel; handshakes are given up.
     public func stopAccepting() {
         listeners.removeAll()
         listensAgainAt = nil
+        giveUpHandshakes()
     }
 
     static func openReserve() throws(Errno) -> FileDescriptor {
@@ -51,6 +61,7 @@ extension EventLoop {
         if event.ready.contains(.output) {
             unsafe record.pointee.throttle.insert(.writable)
             outbox.touch(id)
+            if unsafe record.pointee.transport == .tls { unsafe roomCameSecurely(id, record) }
         }
         if event.ready != .output { unsafe read(id, record, event.ready, host) }
     }
@@ -68,10 +79,12 @@ extension EventLoop {
     // MARK: Connections come
 
     private func accept(from slot: ListenerSlot, _ host: any LoopHost) {
+        // Who cannot be served soon waits best where nothing is held for it.
+        if slot.transport == .tls, handshakesDue.count >= settings.handshakesDueMax { return }
         for _ in 0..<settings.acceptsMax {
             switch slot.listener.accept() {
             case .connection(let raw, let peer):
-                admit(raw, peer, host)
+                admit(raw, peer, slot.transport, host)
             case .nobody:
                 return
             case .lost:
@@ -82,7 +95,7 @@ extension EventLoop {
         }
     }
 
-    private func admit(_ raw: Int32, _ peer: PeerAddress, _ host: any LoopHost) {
+    private func admit(_ raw: Int32, _ peer: PeerAddress, _ transport: ConnectionTable.Transport, _ host: any LoopHost) {
         guard table.count < table.capacity else {
             figures.refused += 1
             return FileDescriptor.close(raw)
@@ -95,6 +108,14 @@ extension EventLoop {
             // ENOMEM or ENOSPC (the system's limit of watches): there is no room for this one.
             figures.refused += 1
             return FileDescriptor.close(table.remove(id))
+        }
+        if transport == .tls {
+            guard let record = unsafe table.find(id), unsafe beginHandshake(id, record, from: peer) else {
+                figures.refused += 1
+                return FileDescriptor.close(table.remove(id))
+            }
+            figures.accepted += 1
+            return
         }
         figures.accepted += 1
         outbox.open(id)
@@ -147,8 +168,10 @@ extension EventLoop {
     // MARK: Bytes come
 
     @inline(__always)
-    private func read(_ id: ConnectionID, _ record: RecordPointer, _ ready: Interest, _ host: any LoopHost) {
+    func read(_ id: ConnectionID, _ record: RecordPointer, _ ready: Interest, _ host: any LoopHost) {
         switch unsafe record.pointee.phase {
+        case .handshaking:
+            awaitHandshake(id)
         case .open:
             let marks = outbox.marks(id)
             guard marks.isDisjoint(with: [.readingPaused, .closeAfterFlush, .abort]),
@@ -167,6 +190,7 @@ extension EventLoop {
 
     @inline(__always)
     private func receive(_ id: ConnectionID, _ record: RecordPointer, _ host: any LoopHost) {
+        if unsafe record.pointee.transport == .tls { return unsafe receiveSecurely(id, record, host) }
         figures.reads += 1
         switch unsafe Socket(raw: record.pointee.descriptor).receive(into: receiveBuffer, room: settings.receiveBytes) {
         case .bytes(let count) where count > 0:
@@ -213,13 +237,16 @@ extension EventLoop {
         case .draining:
             unsafe drop(id, record)
         case .closing:
-            if case .failed(let code) = transfer { return unsafe broke(id, record, code, host) }
+            // EIO: where the kernel deciphers, its word for a record that is no data, as the peer's last one is none.
+            if case .failed(let code) = transfer, unsafe code != EIO || record.pointee.transport == .plain {
+                return unsafe broke(id, record, code, host)
+            }
             // The peer has said all it had to say and may still be reading what goes out: the host's part is over all the same.
             outbox.seal(id)
             unsafe record.pointee.phase = .departing
             unsafe watch(id, record, watched(record).intersection(.output))
             host.closed(id, .requested, at: now)
-        case .free, .open, .departing, .dead:
+        case .free, .handshaking, .open, .departing, .dead:
             preconditionFailure("the input of connection \(id) is not thrown away")
         }
     }
@@ -227,7 +254,7 @@ extension EventLoop {
     // MARK: The peer ends
 
     /// The peer ended its side; the host is told, and what waits for the peer still goes out.
-    private func peerEnded(
+    func peerEnded(
         _ id: ConnectionID, _ record: RecordPointer, _ host: any LoopHost, unreadInput: Bool
     ) {
         if outbox.queuedBytes(id) > 0 {
@@ -240,12 +267,13 @@ extension EventLoop {
             outbox.close(id)
             unsafe drain(id, record)
         } else {
+            if unsafe record.pointee.transport == .tls { _ = session(id)?.sayFarewell() }
             unsafe die(id, record)
         }
         host.closed(id, .peerEnded, at: now)
     }
 
-    private func broke(_ id: ConnectionID, _ record: RecordPointer, _ code: Int32, _ host: any LoopHost) {
+    func broke(_ id: ConnectionID, _ record: RecordPointer, _ code: Int32, _ host: any LoopHost) {
         unsafe drop(id, record)
         host.closed(id, .broken(errno: code), at: now)
     }

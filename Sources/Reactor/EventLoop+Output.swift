@@ -39,7 +39,7 @@ extension EventLoop {
     func flush(_ id: ConnectionID, _ record: RecordPointer) {
         switch unsafe record.pointee.phase {
         case .open, .closing, .departing: break
-        case .free, .draining, .dead: return
+        case .free, .handshaking, .draining, .dead: return
         }
         let marks = outbox.marks(id)
         if marks.contains(.abort) { return unsafe end(id, record, .requested) }
@@ -47,14 +47,17 @@ extension EventLoop {
         unsafe record.pointee.throttle.remove(.writable)
         if !isBlocked, unsafe !send(id, record) { return }
 
-        let waiting = outbox.queuedBytes(id)
+        var waiting = outbox.queuedBytes(id)
+        let isEnding = unsafe marks.contains(.closeAfterFlush) || record.pointee.phase == .departing
+        // TLS's own end is the last of what is sent, and may have to wait for room.
+        if waiting == 0, isEnding, unsafe record.pointee.transport == .tls, session(id)?.sayFarewell() == false { waiting = 1 }
         if waiting > 0 {
             outbox.settle(id)
             if marks.contains(.closeAfterFlush), unsafe record.pointee.phase == .open {
                 unsafe record.pointee.phase = .closing
                 table.enter(&flushingLast, id, until: now + settings.lastFlushTimeout)
             }
-        } else if unsafe marks.contains(.closeAfterFlush) || record.pointee.phase == .departing {
+        } else if isEnding {
             return unsafe allSent(id, record)
         }
         unsafe holdBack(record, marks, waiting)
@@ -64,6 +67,7 @@ extension EventLoop {
     /// - Returns: whether the connection is still there.
     @inline(__always)
     private func send(_ id: ConnectionID, _ record: RecordPointer) -> Bool {
+        if unsafe record.pointee.transport == .tls { return unsafe sendSecurely(id, record) }
         let socket = unsafe Socket(raw: record.pointee.descriptor)
         var room = settings.flushBytesMax
         guard let first = unsafe slices.baseAddress else { return true }
@@ -121,9 +125,10 @@ extension EventLoop {
         case .closing:
             // Its input is thrown away.
             interest.insert(.input)
-        case .departing, .draining, .dead, .free:
+        case .departing, .draining, .dead, .free, .handshaking:
             break
         }
+        if unsafe record.pointee.transport == .tls { interest = unsafe secureInterest(id, record, interest) }
         unsafe watch(id, record, interest)
     }
 
@@ -155,7 +160,7 @@ extension EventLoop {
             table.leave(&flushingLast, id)
         case .departing:
             table.leave(&flushingLast, id)
-        case .free, .draining, .dead:
+        case .free, .handshaking, .draining, .dead:
             preconditionFailure("connection \(id) had nothing more to send")
         }
         outbox.close(id)
@@ -163,6 +168,7 @@ extension EventLoop {
     }
 
     func drain(_ id: ConnectionID, _ record: RecordPointer) {
+        if unsafe record.pointee.transport == .tls { _ = session(id)?.sayFarewell() }
         unsafe Socket(raw: record.pointee.descriptor).shutdownOutput()
         unsafe record.pointee.phase = .draining
         table.enter(&draining, id, until: now + settings.lingerTimeout)
@@ -170,7 +176,7 @@ extension EventLoop {
     }
 
     /// Ends a connection that the host knows; it is told in phase 8.
-    private func end(_ id: ConnectionID, _ record: RecordPointer, _ cause: CloseCause) {
+    func end(_ id: ConnectionID, _ record: RecordPointer, _ cause: CloseCause) {
         if unsafe record.pointee.phase != .departing { endings.append((id, cause)) }
         unsafe drop(id, record)
     }
@@ -180,6 +186,7 @@ extension EventLoop {
         switch unsafe record.pointee.phase {
         case .closing, .departing: table.leave(&flushingLast, id)
         case .draining: table.leave(&draining, id)
+        case .handshaking: endHandshake(id)
         case .open, .free, .dead: break
         }
         unsafe die(id, record)
@@ -199,6 +206,10 @@ extension EventLoop {
         while let head = table.head(draining), head.deadline <= now, let record = unsafe table.find(head.id) {
             unsafe drop(head.id, record)
         }
+        while let head = table.head(handshaking), head.deadline <= now, let record = unsafe table.find(head.id) {
+            figures.handshakesFailed += 1
+            unsafe drop(head.id, record)
+        }
         if let listensAgainAt, listensAgainAt <= now { listenAgain() }
     }
 
@@ -210,8 +221,13 @@ extension EventLoop {
         hasMore = !endings.isEmpty
         for ending in endings { host.closed(ending.id, ending.cause, at: now) }
         endings.removeAll(keepingCapacity: true)
-        for id in dead { FileDescriptor.close(table.remove(id)) }
+        for id in dead { close(id) }
         figures.reaped = dead.count
         dead.removeAll(keepingCapacity: true)
+    }
+
+    func close(_ id: ConnectionID) {
+        if id.slot < sessions.count { sessions[id.slot] = nil }
+        FileDescriptor.close(table.remove(id))
     }
 }

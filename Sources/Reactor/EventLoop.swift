@@ -1,6 +1,6 @@
 // EventLoop: one thread, epoll, and a turn whose phases stand in one function. Moves bytes between sockets, the host and the outbox;
 // what the bytes say, it does not know. Input is EventLoop+Input.swift, output and the end of connections EventLoop+Output.swift,
-// connections that we make EventLoop+Outbound.swift.
+// connections that we make EventLoop+Outbound.swift, and what TLS adds EventLoop+TLS.swift.
 //
 // Cost: a ready connection is one recv and one call of the host; a dirty one is one gathered write; nothing is allocated. Around its
 // system calls, 2 to 4 µs each, the loop's own part of an event is to stay near 100 ns.
@@ -8,7 +8,7 @@ public import Base
 import CLinux
 
 /// The reactor. Belongs to the thread that runs it.
-// @safe: the two buffers live as long as the loop and are used within their sizes.
+// @safe: the buffers live as long as the loop and are used within their sizes.
 @safe
 public final class EventLoop {
     /// The loop's numbers.
@@ -36,6 +36,16 @@ public final class EventLoop {
         /// ready beyond them comes first in the next turn: epoll, level-triggered, puts who was served at the end of its line. A quarter
         /// of it cost 15 % more CPU a task with 80 connections in a dispatch: turns are worth filling.
         public var eventsMax = 256
+        /// From accept to the end of TLS's handshake.
+        public var handshakeTimeout = TimeSpan.seconds(10)
+        /// How long a turn shakes hands before it looks for input again; a handshake costs 100 µs to 2 ms, and one has its turn always.
+        public var handshakeSlice = TimeSpan.milliseconds(2)
+        /// Handshakes that may be under way: beyond it the oldest is given up for a new one. Each holds some 30 KiB: 128 MiB.
+        public var handshakesMax = 4_096
+        /// Handshakes with something to say that wait for their turn; while there are more, nobody else is accepted where TLS is spoken.
+        public var handshakesDueMax = 256
+        /// What somebody is sent who speaks plain HTTP where TLS is spoken; empty for nothing.
+        public var answerToPlainText: [UInt8] = []
         /// Signals that come as input; `Signals.block` has been called with them.
         public var signals: [Int32] = []
 
@@ -81,6 +91,20 @@ public final class EventLoop {
     /// In phase `.draining`.
     var draining = ConnectionTable.Line()
 
+    /// What new sessions begin with; those that there are keep theirs.
+    public var tls: TLSContext?
+    /// By slot; empty where nobody ever spoke TLS.
+    var sessions: [TLSSession?] = []
+    /// In phase `.handshaking`, and how many they are.
+    var handshaking = ConnectionTable.Line()
+    var handshakesOpen = 0
+    /// Whose handshake can go on.
+    var handshakesDue: [ConnectionID] = []
+    /// Whose session may hold input that epoll does not know of.
+    var sessionsUnread: [ConnectionID] = []
+    /// Where a record's bytes are joined.
+    let recordBuffer: UnsafeMutablePointer<UInt8>
+
     var doorbellRang = false
     var signalCame = false
     /// Whether the host was told something behind the phases in which it is asked for more.
@@ -101,6 +125,7 @@ public final class EventLoop {
         reserve = try EventLoop.openReserve()
         unsafe receiveBuffer = .allocate(capacity: settings.receiveBytes)
         unsafe slices = .allocate(capacity: EventLoop.slicesMax)
+        unsafe recordBuffer = .allocate(capacity: TLSSession.recordBytes)
         now = SystemClock.now()
         try poller.add(doorbell.descriptor.raw, .input, userData: Own.doorbell)
         try poller.add(signals.descriptor.raw, .input, userData: Own.signals)
@@ -108,10 +133,11 @@ public final class EventLoop {
 
     deinit {
         for slot in 0..<table.slots {
-            if let id = table.occupant(slot) { FileDescriptor.close(table.remove(id)) }
+            if let id = table.occupant(slot) { close(id) }
         }
         unsafe receiveBuffer.deallocate()
         unsafe slices.deallocate()
+        unsafe recordBuffer.deallocate()
     }
 
     /// Connections that have a descriptor.
@@ -138,6 +164,7 @@ public final class EventLoop {
         // 3 bytes and connections come in
         figures.events = ready
         for index in 0..<ready { take(poller.event(index), host) }
+        if !sessions.isEmpty { serveSessions(host) }
         // 4 work that came home, and signals
         if doorbellRang || signalCame { answerOutside(host) }
         // 5 time
@@ -158,12 +185,14 @@ public final class EventLoop {
 
     private func sleep(_ host: any LoopHost, _ limit: TimeSpan?) -> Int32 {
         if isStopping || hasMore || flushHead < flushLine.count || outbox.hasDirty || outbox.hasRoomy { return 0 }
+        if !handshakesDue.isEmpty || !sessionsUnread.isEmpty { return 0 }
         var deadline = host.nextDeadline
         func consider(_ other: Instant?) {
             if let other { deadline = min(deadline ?? other, other) }
         }
         consider(table.head(flushingLast)?.deadline)
         consider(table.head(draining)?.deadline)
+        consider(table.head(handshaking)?.deadline)
         consider(listensAgainAt)
         if let limit { consider(now + limit) }
         return Poller.timeout(from: now, until: deadline)
@@ -200,15 +229,18 @@ public final class EventLoop {
                 host.closed(id, .requested, at: now)
             case .departing:
                 outbox.close(id)
-            case .free, .draining, .dead:
+            case .free, .handshaking, .draining, .dead:
                 break
             }
-            FileDescriptor.close(table.remove(id))
+            close(id)
         }
         flushLine.removeAll()
         flushHead = 0
         flushingLast = ConnectionTable.Line()
         draining = ConnectionTable.Line()
+        dead.removeAll()
+        handshakesDue.removeAll()
+        sessionsUnread.removeAll()
         outbox.takeDirty(into: &newlyDirty)
         outbox.endTurn()
     }

@@ -6,7 +6,7 @@ public protocol LoopHost: AnyObject {
     /// Phase 2: a turn begins; whatever it brings happens now.
     func turnBegan(at now: Instant)
 
-    /// Phase 3: a connection was accepted. Its outbox row is open.
+    /// Phase 3: a connection was accepted and, where TLS is spoken, has shaken hands. Its outbox row is open.
     func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant)
 
     /// Phase 3: bytes came; they lie in the loop's buffer until this call returns, and may be changed in place.
@@ -57,6 +57,12 @@ public struct TurnFigures: Equatable, Sendable {
     public var refused = 0
     /// Connections closed at once, or left waiting, because the process or the system has no descriptor left.
     public var descriptorShortages = 0
+    /// Handshakes of TLS that were done.
+    public var handshakes = 0
+    /// Handshakes that were refused, given up, or left by the peer.
+    public var handshakesFailed = 0
+    /// Handshakes whose next step had to wait for the next turn.
+    public var handshakesLeft = 0
     /// Connections of our own that were begun.
     public var begun = 0
     /// Descriptors of connections that were closed.

@@ -104,12 +104,14 @@ struct Rig {
     }
 
     init(
-        _ address: SocketAddress = .v4(0x7f00_0001, port: 0), _ adjust: (inout EventLoop.Settings) -> Void = { _ in }
+        _ address: SocketAddress = .v4(0x7f00_0001, port: 0), tls: TLSContext? = nil,
+        _ adjust: (inout EventLoop.Settings) -> Void = { _ in }
     ) throws {
         var settings = EventLoop.Settings()
         adjust(&settings)
         loop = try EventLoop(outbox: outbox, settings: settings)
-        self.address = try loop.listen(on: address)
+        loop.tls = tls
+        self.address = try loop.listen(on: address, isSecured: tls != nil)
     }
 
     /// Turns the loop until `condition` holds.
@@ -131,6 +133,9 @@ struct Rig {
         totals.figures.refused += last.refused
         totals.figures.descriptorShortages += last.descriptorShortages
         totals.figures.interestChanges += last.interestChanges
+        totals.figures.accepted += last.accepted
+        totals.figures.handshakes += last.handshakes
+        totals.figures.handshakesFailed += last.handshakesFailed
     }
 
     /// What the last turn did.

@@ -33,7 +33,7 @@ enum Layering {
         Floor("Clients", ["Base"]),
         Floor("Dialects", ["Base", "Crypto", "Domain", "JSON"]),
         Floor("Gateway", ["Base", "Clients", "Dialects", "Domain", "HTTP1", "JSON", "SocketIO", "WebSockets"]),
-        Floor("Reactor", ["Base", "CLinux"], system: ["Dispatch", "Glibc", "Synchronization"]),
+        Floor("Reactor", ["Base", "CLinux", "COpenSSL"], system: ["Dispatch", "Glibc", "Synchronization"]),
         Floor("Storage", ["Base", "CSQLite", "Domain"], system: ["Dispatch", "Glibc", "Synchronization"]),
         Floor("Vitals", ["Base", "CLinux", "Domain"], system: ["Glibc", "Synchronization"]),
         Floor(
