@@ -144,6 +144,14 @@ public struct Authentication: Sendable {
         return verify(bytes.extracting(token), at: now)
     }
 
+    /// Who speaks to a surface without a token: a certificate speaks for workers, until it ends. It needs a name that a user could have.
+    func identify(_ certificate: PeerCertificate?, at now: WallTime, to surface: Surface) -> Identity {
+        guard mode != .off, surface == .worker, let certificate, now < certificate.expiry, TaskID(certificate.name.span) != nil else {
+            return .anonymous
+        }
+        return .principal(Principal(user: certificate.name, role: .worker, expiry: certificate.expiry))
+    }
+
     /// Whose a token is, wherever it came from.
     func verify(_ token: Span<UInt8>, at now: WallTime) -> Identity {
         guard mode != .off else { return .anonymous }

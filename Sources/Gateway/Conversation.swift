@@ -61,6 +61,7 @@ final class HTTPConversation {
 
     let id: ConnectionID
     let peer: PeerAddress
+    let certificate: PeerCertificate?
     var exchange = ServerExchange()
     var request = Request.none
     /// Which request of the connection this is: an answer to an earlier one is nobody's.
@@ -77,9 +78,10 @@ final class HTTPConversation {
     var timer: TimerTicket?
     var armedUntil: Instant
 
-    init(id: ConnectionID, peer: PeerAddress, at now: Instant) {
+    init(id: ConnectionID, peer: PeerAddress, certificate: PeerCertificate? = nil, at now: Instant) {
         self.id = id
         self.peer = peer
+        self.certificate = certificate
         phaseStarted = now
         armedUntil = now
     }

@@ -8,6 +8,8 @@ struct Metrics {
     var connectionsOpened: UInt64 = 0
     var connectionsClosed: UInt64 = 0
     var connectionsRefused: UInt64 = 0
+    var handshakes: UInt64 = 0
+    var handshakesFailed: UInt64 = 0
     var webSocketsOpen = 0
     var webSocketsOpened: UInt64 = 0
     var webSocketsFailed: UInt64 = 0
@@ -66,6 +68,8 @@ struct Metrics {
         page.gauge("connections", "Connections that are open.", Int(connectionsOpened - connectionsClosed), to: &writer)
         page.counter("connections_opened_total", "Connections that were accepted.", connectionsOpened, to: &writer)
         page.counter("connections_refused_total", "Connections turned away at the limit.", connectionsRefused, to: &writer)
+        page.counter("tls_handshakes_total", "Handshakes of TLS that were done.", handshakes, to: &writer)
+        page.counter("tls_handshakes_failed_total", "Handshakes of TLS that came to nothing.", handshakesFailed, to: &writer)
         page.gauge("websockets", "WebSockets that are open.", webSocketsOpen, to: &writer)
         page.counter("websockets_opened_total", "WebSockets that were opened.", webSocketsOpened, to: &writer)
         page.counter("websockets_failed_total", "WebSockets ended because the peer broke the protocol.", webSocketsFailed, to: &writer)

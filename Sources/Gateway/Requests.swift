@@ -61,7 +61,7 @@ final class Requests {
             }
         }
         let principal: Principal
-        switch admission(to: route.surface, head, bytes, at: now) {
+        switch admission(of: conversation, to: route.surface, head, bytes, at: now) {
         case .admitted(let admitted): principal = route.surface == .hub ? reader(admitted, head, bytes) : admitted
         case .refused(let refusal):
             context.log.debug("request refused", ("reason", refusal.reason), ("peer", conversation.peer))
@@ -118,11 +118,13 @@ final class Requests {
 
     /// Who speaks, where the one may.
     private func admission(
-        to surface: Surface?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+        of conversation: HTTPConversation, to surface: Surface?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
     ) -> Authentication.Admission {
         guard let surface else { return .admitted(.anonymous) }
         let authentication = context.settings.authentication
-        let identity = authentication.identify(head, bytes, at: context.moment(now).wall, scratch: &context.scratch)
+        let wall = context.moment(now).wall
+        var identity = authentication.identify(head, bytes, at: wall, scratch: &context.scratch)
+        if identity == .anonymous { identity = authentication.identify(conversation.certificate, at: wall, to: surface) }
         let admission = authentication.admit(identity, to: surface)
         if case .admitted(let principal) = admission, principal.neverExpires, !hasWarnedOfEndlessTokens {
             hasWarnedOfEndlessTokens = true

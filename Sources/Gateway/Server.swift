@@ -59,8 +59,9 @@ public final class Server {
 
     // MARK: Connections
 
-    public func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant) {
-        let conversation = HTTPConversation(id: id, peer: peer, at: now)
+    /// - Parameter certificate: what the peer has shown, where TLS is spoken and it was asked.
+    public func opened(_ id: ConnectionID, from peer: PeerAddress, certificate: PeerCertificate? = nil, at now: Instant) {
+        let conversation = HTTPConversation(id: id, peer: peer, certificate: certificate, at: now)
         context.add(.http(conversation))
         context.metrics.connectionsOpened += 1
         http.opened(conversation, at: now)
@@ -381,6 +382,8 @@ public final class Server {
         context.metrics.bytesIn &+= UInt64(figures.bytesIn)
         context.metrics.bytesOut &+= UInt64(figures.bytesOut)
         context.metrics.connectionsRefused &+= UInt64(figures.refused)
+        context.metrics.handshakes &+= UInt64(figures.handshakes)
+        context.metrics.handshakesFailed &+= UInt64(figures.handshakesFailed)
         if case .serving = phase { return }
         advanceEnd(at: now)
     }
@@ -445,11 +448,16 @@ public struct TurnReport: Sendable {
     public var bytesOut: Int
     /// Connections turned away because there were too many.
     public var refused: Int
+    /// Handshakes of TLS that were done, and that came to nothing.
+    public var handshakes: Int
+    public var handshakesFailed: Int
 
-    public init(duration: TimeSpan, bytesIn: Int, bytesOut: Int, refused: Int) {
+    public init(duration: TimeSpan, bytesIn: Int, bytesOut: Int, refused: Int, handshakes: Int = 0, handshakesFailed: Int = 0) {
         self.duration = duration
         self.bytesIn = bytesIn
         self.bytesOut = bytesOut
         self.refused = refused
+        self.handshakes = handshakes
+        self.handshakesFailed = handshakesFailed
     }
 }

@@ -15,6 +15,10 @@ struct Configuration {
     var transports: [EngineTransport] = []
     var isInsecure = false
     var tokens = TokenSources()
+    /// Files to speak TLS with: a certificate and its key, or neither.
+    var tlsCertificate: String?
+    var tlsKey: String?
+    var tlsClientAuthorities: String?
     /// The folder for what is kept, or ``noData``.
     var data = "./data"
     var storage = StorageSettings()
@@ -61,7 +65,19 @@ struct Configuration {
         }
     }
 
+    /// What TLS is spoken with, on all listeners but unix sockets; nil where it is not spoken.
+    var tlsFiles: TLSFiles? {
+        guard let tlsCertificate, let tlsKey else { return nil }
+        return TLSFiles(certificate: tlsCertificate, key: tlsKey, clientAuthorities: tlsClientAuthorities)
+    }
+
     private func check() throws(Mistake) {
+        if (tlsCertificate == nil) != (tlsKey == nil) {
+            throw Mistake(sentence: "TLS takes a certificate and its key: --tls-cert and --tls-key go together")
+        }
+        if tlsClientAuthorities != nil, tlsCertificate == nil {
+            throw Mistake(sentence: "--tls-client-ca: only TLS asks clients for certificates: add --tls-cert and --tls-key")
+        }
         if let contradiction = settings.limits.contradiction ?? settings.thresholds.contradiction { throw Mistake(sentence: contradiction) }
         guard !isInsecure, tokens.mode != .all, let open = addresses.first(where: { !$0.isLocal }) else { return }
         throw Mistake(
@@ -137,6 +153,13 @@ struct Configuration {
 }
 
 extension SocketAddress {
+    var isUnix: Bool {
+        switch self {
+        case .v4, .v6: false
+        case .unix: true
+        }
+    }
+
     /// Whether only this machine can reach it.
     var isLocal: Bool {
         switch self {

@@ -14,6 +14,7 @@ final class Host: LoopHost {
     private let archive: Archive
     private let courier: Courier
     private let limits: Limits
+    private let tlsFiles: TLSFiles?
     private let log: Log
     private var wall = WallTime(milliseconds: 0)
     private var hasWarnedOfShortage = false
@@ -25,6 +26,7 @@ final class Host: LoopHost {
         self.loop = loop
         self.log = log
         limits = configuration.settings.limits
+        tlsFiles = configuration.tlsFiles
         pool = WorkPool(width: configuration.workThreads)
         mailbox = Mailbox(doorbell: loop.doorbell)
         server = Server(settings: configuration.settings, outbox: outbox, log: log, random: .system())
@@ -50,7 +52,9 @@ final class Host: LoopHost {
 
     func turnBegan(at now: Instant) { observeWall(at: now) }
 
-    func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant) { server.opened(id, from: peer, at: now) }
+    func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant) {
+        server.opened(id, from: peer, certificate: asksForCertificates ? loop.certificate(of: id) : nil, at: now)
+    }
 
     func received(_ id: ConnectionID, _ bytes: inout MutableSpan<UInt8>, at now: Instant) { server.received(id, &bytes, at: now) }
 
@@ -78,18 +82,42 @@ final class Host: LoopHost {
     }
 
     func signalled(_ signal: Int32, at now: Instant) {
+        if signal == SIGHUP { return readTLSAnew() }
         guard signal == SIGTERM || signal == SIGINT else { return }
         log.info("stopping", ("signal", signal == SIGTERM ? "TERM" : "INT" as StaticString))
         loop.stopAccepting()
         server.stop(at: now)
     }
 
+    /// New connections get the new certificate; those that there are keep what they began with, and so do all where a file is wrong.
+    private func readTLSAnew() {
+        guard let tlsFiles else { return }
+        do throws(TLSMistake) {
+            let tls = try TLSContext(tlsFiles)
+            for warning in tls.warnings { log.warning("tls", ("reason", warning)) }
+            loop.tls = tls
+            log.info("certificate read anew", ("file", tlsFiles.certificate))
+        } catch {
+            log.error("the certificate stays as it was", ("reason", error.sentence))
+        }
+    }
+
+    private var asksForCertificates: Bool { tlsFiles?.clientAuthorities != nil }
+
+    /// What somebody hears who speaks plain HTTP where TLS is spoken (RFC 9110 §15.5.1).
+    static let answerToPlainText: [UInt8] = {
+        let body = "This port speaks TLS: use https or wss\n"
+        let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"
+        return Array((head + body).utf8)
+    }()
+
     func turnEnded(at now: Instant, lastTurn: TurnFigures) {
         warnOfShortage(lastTurn)
         server.turnEnded(
             TurnReport(
                 duration: lastTurn.duration, bytesIn: lastTurn.bytesIn, bytesOut: lastTurn.bytesOut,
-                refused: lastTurn.refused + lastTurn.descriptorShortages),
+                refused: lastTurn.refused + lastTurn.descriptorShortages, handshakes: lastTurn.handshakes,
+                handshakesFailed: lastTurn.handshakesFailed),
             at: now)
         performWishes(at: now)
         if server.isOver { loop.stop() }

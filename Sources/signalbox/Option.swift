@@ -49,6 +49,9 @@ struct Option: Sendable {
         ) {
             (configuration, text) throws(Mistake) in configuration.isInsecure = try toggle(text)
         },
+        text("tls-cert", "FILE", \.tlsCertificate, "PEM file with the certificate to speak TLS with, and those that lead to it"),
+        text("tls-key", "FILE", \.tlsKey, "PEM file with the certificate's private key"),
+        text("tls-client-ca", "FILE", \.tlsClientAuthorities, "PEM file with the authorities whose certificates speak for workers"),
         Option(
             name: "auth", form: .value("MODE"), standard: "users", help: "who needs a token: users (who watch or report tasks), all or off"
         ) {

@@ -41,9 +41,19 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
         return 1
     }
+    let tls: TLSContext?
+    do throws(TLSMistake) {
+        tls = try configuration.tlsFiles.map { files throws(TLSMistake) in try TLSContext(files) }
+    } catch {
+        print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
+        return 1
+    }
+    for warning in tls?.warnings ?? [] { log.warning("tls", ("reason", warning)) }
     do throws(Errno) {
+        // Without TLS there is nothing to be read anew, and SIGHUP ends the process, as that of a terminal that is closed does.
+        let awaited = tls == nil ? [SIGTERM, SIGINT] : [SIGTERM, SIGINT, SIGHUP]
         // Before any thread starts, so that every thread has the mask.
-        Signals.block([SIGTERM, SIGINT])
+        Signals.block(awaited)
         let descriptors = try DescriptorLimit.raise()
         let limits = configuration.settings.limits
         var settings = EventLoop.Settings()
@@ -54,9 +64,12 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         settings.lingerTimeout = limits.lingerTimeout
         // Some descriptors are the loop's own, the listeners' and the log's.
         settings.connectionsMax = max(1, min(limits.connectionsMax, descriptors - configuration.addresses.count - 16))
-        settings.signals = [SIGTERM, SIGINT]
+        settings.handshakeTimeout = limits.headTimeout
+        settings.answerToPlainText = Host.answerToPlainText
+        settings.signals = awaited
         let outbox = Outbox()
         let loop = try EventLoop(outbox: outbox, settings: settings)
+        loop.tls = tls
         let host: Host
         do throws(StorageError) {
             host = try Host(configuration, loop: loop, outbox: outbox, log: log)
@@ -66,8 +79,9 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         }
         for address in configuration.addresses {
             do throws(Errno) {
-                let bound = try loop.listen(on: address)
-                log.info("listening", ("address", bound.description))
+                let isSecured = tls != nil && !address.isUnix
+                let bound = try loop.listen(on: address, isSecured: isSecured)
+                log.info("listening", ("address", bound.description), ("scheme", isSecured ? "https" : "http" as StaticString))
             } catch {
                 log.error("cannot listen", ("address", address.description), ("reason", error.description))
                 return 1

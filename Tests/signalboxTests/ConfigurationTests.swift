@@ -2,6 +2,7 @@
 import Base
 import Dialects
 import Gateway
+import Reactor
 import Testing
 
 @testable import signalbox
@@ -95,6 +96,20 @@ struct ConfigurationTests {
         "addresses of this machine are nobody else's", arguments: ["127.0.0.1:0", "127.8.9.10:0", "[::1]:0", "unix:/tmp/s", "localhost:0"])
     func localAddresses(_ address: String) {
         for mode in ["users", "off", "all"] { #expect(sentence(["--listen", address, "--auth", mode]) == nil) }
+    }
+
+    @Test("TLS takes a certificate and its key, and clients are asked for theirs only by it")
+    func tls() throws {
+        #expect(try configuration([]).tlsFiles == nil)
+        let files = try #require(try configuration(["--tls-cert", "c", "--tls-key=k"]).tlsFiles)
+        #expect(files.certificate == "c" && files.key == "k" && files.clientAuthorities == nil)
+        #expect(try configuration([], ["TLS_CERT": "c", "TLS_KEY": "k", "TLS_CLIENT_CA": "a"]).tlsFiles?.clientAuthorities == "a")
+        let together = "TLS takes a certificate and its key: --tls-cert and --tls-key go together"
+        #expect(sentence(["--tls-cert", "c"]) == together && sentence([], ["TLS_KEY": "k"]) == together)
+        #expect(
+            sentence(["--tls-client-ca", "a"])
+                == "--tls-client-ca: only TLS asks clients for certificates: add --tls-cert and --tls-key")
+        #expect(sentence(["--tls-cert="]) == "--tls-cert: this is empty")
     }
 
     @Test("NVIDIA's library is looked for under its own name, unless the operator has another or wants none")
