@@ -69,7 +69,7 @@ extension EventLoop {
             if let record = unsafe table.find(id), unsafe record.pointee.phase == .handshaking { unsafe shakeHands(id, record, host) }
         } while done < handshakesDue.count && SystemClock.now() < end
         handshakesDue.removeFirst(done)
-        figures.handshakesLeft = handshakesDue.count
+        figures.handshakesLeft = Int32(handshakesDue.count)
         // Epoll would name those again in each turn, and they are known.
         for id in handshakesDue {
             if let record = unsafe table.find(id), unsafe record.pointee.phase == .handshaking { unsafe watch(id, record, []) }

@@ -40,7 +40,7 @@ public final class EventLoop {
         public var handshakeTimeout = TimeSpan.seconds(10)
         /// How long a turn shakes hands before it looks for input again; a handshake costs 100 µs to 2 ms, and one has its turn always.
         public var handshakeSlice = TimeSpan.milliseconds(2)
-        /// Handshakes that may be under way: beyond it the oldest is given up for a new one. Each holds some 30 KiB: 128 MiB.
+        /// Handshakes that may be under way: beyond it the oldest is given up for a new one. Each holds 9 to 45 KiB: 180 MiB.
         public var handshakesMax = 4_096
         /// Handshakes with something to say that wait for their turn; while there are more, nobody else is accepted where TLS is spoken.
         public var handshakesDueMax = 256

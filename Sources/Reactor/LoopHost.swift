@@ -57,12 +57,12 @@ public struct TurnFigures: Equatable, Sendable {
     public var refused = 0
     /// Connections closed at once, or left waiting, because the process or the system has no descriptor left.
     public var descriptorShortages = 0
-    /// Handshakes of TLS that were done.
-    public var handshakes = 0
+    /// Handshakes of TLS that were done. 32 bits each: beyond 128 bytes these figures would be copied by a call, several times a turn.
+    public var handshakes: Int32 = 0
     /// Handshakes that were refused, given up, or left by the peer.
-    public var handshakesFailed = 0
+    public var handshakesFailed: Int32 = 0
     /// Handshakes whose next step had to wait for the next turn.
-    public var handshakesLeft = 0
+    public var handshakesLeft: Int32 = 0
     /// Connections of our own that were begun.
     public var begun = 0
     /// Descriptors of connections that were closed.

@@ -116,8 +116,8 @@ final class Host: LoopHost {
         server.turnEnded(
             TurnReport(
                 duration: lastTurn.duration, bytesIn: lastTurn.bytesIn, bytesOut: lastTurn.bytesOut,
-                refused: lastTurn.refused + lastTurn.descriptorShortages, handshakes: lastTurn.handshakes,
-                handshakesFailed: lastTurn.handshakesFailed),
+                refused: lastTurn.refused + lastTurn.descriptorShortages, handshakes: Int(lastTurn.handshakes),
+                handshakesFailed: Int(lastTurn.handshakesFailed)),
             at: now)
         performWishes(at: now)
         if server.isOver { loop.stop() }
