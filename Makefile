@@ -8,7 +8,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 LIBRARIES := libssl-dev libsqlite3-dev zlib1g-dev pkg-config
-TOOLS := curl jq python3-venv nodejs node-ws
+TOOLS := curl jq openssl python3-venv nodejs node-ws
 E2E := Tests/EndToEndTests
 VENV := .build/venv
 SERVER := .build/release/signalbox
@@ -74,7 +74,7 @@ run: deps release ## Start the server: make run ARGS="--listen 127.0.0.1:9000"
 
 test: deps test-swift test-e2e ## All tests: Swift, end to end, and a short run of the WebSocket conformance suite
 
-test-swift: libraries ## The Swift tests; FILTER=JSON chooses
+test-swift: tools ## The Swift tests; FILTER=JSON chooses
 	swift test $(addprefix --filter ,$(FILTER))
 
 test-e2e: release $(VENV)/stamp ## The end-to-end tests, against the optimised server; FILTER=dispatch chooses

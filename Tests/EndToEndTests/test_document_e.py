@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -155,7 +156,9 @@ def test_no_gpu(launch):
 def nvml(tmp_path_factory):
     """A library with the functions of NVIDIA's, and two GPUs that it makes up."""
     library = tmp_path_factory.mktemp("nvml") / "libnvml.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, ROOT / "Tests/NVMLStandIn/NVMLStandIn.c"], check=True, timeout=BOUND)
+    # A Swift toolchain brings clang along.
+    compiler = shutil.which("cc") or Path(shutil.which("swift")).resolve().with_name("clang")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, ROOT / "Tests/NVMLStandIn/NVMLStandIn.c"], check=True, timeout=BOUND)
     return library
 
 
