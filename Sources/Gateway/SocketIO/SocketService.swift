@@ -126,7 +126,6 @@ final class SocketService {
     }
 
     private func hear(_ message: EngineMessage, from client: SocketClient, _ received: Span<UInt8>, at now: Instant) {
-        context.metrics.messagesIn += 1
         switch message.place {
         case .received: hear(message.kind, received.extracting(message.range), from: client, at: now)
         case .decoded:
@@ -152,7 +151,6 @@ final class SocketService {
 
     /// Sends a message over whatever carries the session; a poll is answered at the turn's end.
     func send(_ frame: EngineFrame, through client: SocketClient, at now: Instant) {
-        context.metrics.messagesOut += 1
         client.session.send(frame, workspace)
         touch(client)
         perform(client, at: now)
