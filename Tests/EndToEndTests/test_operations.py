@@ -112,8 +112,8 @@ def test_ipv6(launch):
 
 
 def test_listeners_from_the_environment():
-    process = subprocess.Popen([BINARY], env=environment(LISTEN="127.0.0.1:0,127.0.0.1:0"), stderr=subprocess.PIPE, text=True,
-                               stdin=subprocess.DEVNULL, cwd="/")
+    variables = environment(LISTEN="127.0.0.1:0,127.0.0.1:0", DATA=":memory:")
+    process = subprocess.Popen([BINARY], env=variables, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, cwd="/")
     try:
         log = Lines(process.stderr)
         eventually(lambda: log.ended or sum("listening" in line for line in log.seen) == 2, "two listeners")
