@@ -82,6 +82,11 @@ public struct Limits: Sendable {
     public var payloadBytesMax = 1 << 30
     /// A task may be started anew this often when its worker vanishes.
     public var retriesMax = 100
+    /// The first retry comes at once: most workers vanish for reasons of their own. The second waits for a part of this, chosen by chance,
+    /// and each one after it for a part of twice as much: a task that takes its workers down does not take all of them down.
+    public var retryDelay = TimeSpan.seconds(1)
+    /// No retry waits for longer.
+    public var retryDelayMax = TimeSpan.seconds(30)
     public var idempotencyKeyBytesMax = 255
     /// Tasks that outside programs report and that have not ended: some 100 MB of records.
     public var reportedTasksMax = 100_000
@@ -90,7 +95,21 @@ public struct Limits: Sendable {
     /// After a restart, the worker that had a task in hand may come back for so long before the task runs again or fails.
     public var recoveryGrace = TimeSpan.seconds(30)
 
+    // MARK: Dead letters
+
+    /// Tasks that failed and may be tried again; the oldest give way.
+    public var deadLettersMax = 10_000
+    /// Bytes that they hold together: four of the largest payloads.
+    public var deadLetterBytesMax = 64 << 20
+    /// How long one is kept: as long as the history.
+    public var deadLetterTime = TimeSpan.seconds(7 * 86_400)
+    /// Letters that one request replays: each is a task, written down before the answer.
+    public var replaysPerRequestMax = 100
+
     // MARK: Workers
+
+    /// A worker of which nothing was heard for so long has lost its tasks: two pings, a third of this apart, were not answered.
+    public var workerLease = TimeSpan.seconds(30)
 
     /// A connected worker that sent no `ready` counts as ready after this.
     public var readyDelay = TimeSpan.seconds(1)
@@ -221,6 +240,8 @@ public struct Limits: Sendable {
         if taskTimeoutDefault < taskTimeoutMin || taskTimeoutDefault > taskTimeoutMax {
             return "the default task timeout lies outside the smallest and the largest"
         }
+        if workerLease < .milliseconds(100) { return "a worker's lease may not be shorter than 100 ms: it would be lost to a busy moment" }
+        if retryDelay > retryDelayMax { return "the shortest pause before a retry is above the longest" }
         if headerBytesMax < targetBytesMax { return "a request's target would be allowed more bytes than all of its head" }
         if headerBytesMax > 65_535 { return "a request's head may have at most 65535 bytes" }
         if headerCountMax > 254 { return "a request may have at most 254 header fields" }

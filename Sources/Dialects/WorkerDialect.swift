@@ -8,19 +8,30 @@ public import JSON
 
 /// What a worker says.
 public enum WorkerMessage: Sendable {
-    /// How many tasks it takes at a time, for which models, and what its hour costs, as far as it says.
-    case ready(concurrency: Int?, models: [SharedBytes]?, rate: Rate?)
+    /// How many tasks it takes at a time, for which models, what its hour costs and what it has in hand, as far as it says.
+    case ready(concurrency: Int?, models: [SharedBytes]?, rate: Rate?, held: [TaskID]?)
     /// The result and the cost as the worker sent them; its own time for the task, where it told it.
-    case complete(TaskID, TaskEvent.Completion)
+    case complete(Assignment, TaskEvent.Completion)
     /// The worker's words as it sent them.
-    case failed(TaskID, TaskEvent.Fault)
-    case progress(TaskID, TaskEvent.Progress)
-    case logs(TaskID, TaskEvent.Log)
-    case chunk(TaskID, SharedBytes)
+    case failed(Assignment, TaskEvent.Fault)
+    case progress(Assignment, TaskEvent.Progress)
+    case logs(Assignment, TaskEvent.Log)
+    case chunk(Assignment, SharedBytes)
     /// How its machine does.
     case status(WorkerVitals)
     case drain
     case ping
+}
+
+/// What a worker's report is about: a task and, where it says so, which of its assignments.
+public struct Assignment: Sendable, Equatable {
+    public var task: TaskID
+    public var lease: UInt64?
+
+    public init(_ task: TaskID, lease: UInt64? = nil) {
+        self.task = task
+        self.lease = lease
+    }
 }
 
 public enum WorkerDialect {
@@ -34,22 +45,22 @@ public enum WorkerDialect {
         guard index.kind(of: type) == .string else { throw .wrongType(member: "type", expected: "a text") }
         if index.equals(type, "task_complete", in: text) {
             return .complete(
-                try taskID(members, text, &scratch),
+                try assignment(members, text, &scratch),
                 TaskEvent.Completion(
                     result: raw("result", members, text) ?? null, executionTime: duration(members, text),
                     cost: raw("cost_info", members, text).map { .raw($0) }))
         }
         if index.equals(type, "task_progress", in: text) {
-            return .progress(try taskID(members, text, &scratch), try report(members, text, limits, &scratch))
+            return .progress(try assignment(members, text, &scratch), try report(members, text, limits, &scratch))
         }
         if index.equals(type, "task_chunk", in: text) {
-            return .chunk(try taskID(members, text, &scratch), raw("chunk", members, text) ?? null)
+            return .chunk(try assignment(members, text, &scratch), raw("chunk", members, text) ?? null)
         }
         if index.equals(type, "task_logs", in: text) {
-            return .logs(try taskID(members, text, &scratch), try log(members, text, limits, &scratch))
+            return .logs(try assignment(members, text, &scratch), try log(members, text, limits, &scratch))
         }
         if index.equals(type, "task_error", in: text) {
-            return .failed(try taskID(members, text, &scratch), fault(members, text, limits, &scratch))
+            return .failed(try assignment(members, text, &scratch), fault(members, text, limits, &scratch))
         }
         if index.equals(type, "ready", in: text) { return try ready(members, text, limits, &scratch) }
         if index.equals(type, "ping", in: text) { return .ping }
@@ -63,9 +74,30 @@ public enum WorkerDialect {
     /// A failure without words.
     private static let unsaid = SharedBytes("\"Task failed\"")
 
-    private static func taskID(_ members: Members, _ text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> TaskID {
+    private static func assignment(
+        _ members: Members, _ text: Span<UInt8>, _ scratch: inout ByteWriter
+    ) throws(RequestProblem) -> Assignment {
         guard let node = members.node("taskId", in: text) else { throw .missing(member: "taskId") }
-        guard let contents = members.index.contents(of: node) else { throw .wrongType(member: "taskId", expected: "a text") }
+        return Assignment(try taskID(node, "taskId", members, text, &scratch), lease: try lease(members, text))
+    }
+
+    /// The assignment's number. One that cannot have been given is a mistake, rather than no number: a result must not be taken for that
+    /// of another assignment.
+    private static func lease(_ members: Members, _ text: Span<UInt8>) throws(RequestProblem) -> UInt64? {
+        guard let number = try members.number("lease", in: text) else { return nil }
+        guard number >= 1, number <= leaseMax, number == number.rounded() else {
+            throw .outOfRange(member: "lease", expected: "the number that came with the task")
+        }
+        return UInt64(number)
+    }
+
+    /// Up to here every whole number is one that all readers of JSON can hold.
+    private static let leaseMax = 9_007_199_254_740_992.0
+
+    private static func taskID(
+        _ node: JSONNode, _ member: StaticString, _ members: Members, _ text: Span<UInt8>, _ scratch: inout ByteWriter
+    ) throws(RequestProblem) -> TaskID {
+        guard let contents = members.index.contents(of: node) else { throw .wrongType(member: member, expected: "a text") }
         let id: TaskID?
         if members.index.hasEscapes(node) {
             let start = scratch.count
@@ -75,7 +107,7 @@ public enum WorkerDialect {
         } else {
             id = TaskID(text.extracting(contents))
         }
-        guard let id else { throw .outOfRange(member: "taskId", expected: "1 to \(TaskID.bytesMax) bytes of printable text") }
+        guard let id else { throw .outOfRange(member: member, expected: "1 to \(TaskID.bytesMax) bytes of printable text") }
         return id
     }
 
@@ -166,7 +198,28 @@ public enum WorkerDialect {
             }
             models = names
         }
-        return .ready(concurrency: concurrency, models: models, rate: try rate(members, text, limits, &scratch))
+        return .ready(
+            concurrency: concurrency, models: models, rate: try rate(members, text, limits, &scratch),
+            held: try held(members, text, limits, &scratch))
+    }
+
+    /// What a worker that came back has in hand, each task once.
+    private static func held(
+        _ members: Members, _ text: Span<UInt8>, _ limits: Limits, _ scratch: inout ByteWriter
+    ) throws(RequestProblem) -> [TaskID]? {
+        guard let node = members.node("tasks", in: text) else { return nil }
+        guard members.index.kind(of: node) == .array else { throw .wrongType(member: "tasks", expected: "an array of texts") }
+        var held: [TaskID] = []
+        var seen: Set<TaskID> = []
+        for element in members.index.elements(of: node) {
+            guard held.count < limits.concurrencyMax else {
+                throw .outOfRange(member: "tasks", expected: "at most \(limits.concurrencyMax) names")
+            }
+            guard members.index.kind(of: element) == .string else { throw .wrongType(member: "tasks", expected: "an array of texts") }
+            let id = try taskID(element, "tasks", members, text, &scratch)
+            if seen.insert(id).inserted { held.append(id) }
+        }
+        return held
     }
 
     /// What an hour may cost, in whatever currency: a bound that keeps every sum a number that all readers of JSON can hold.
@@ -200,6 +253,7 @@ public enum WorkerDialect {
         writer.object {
             $0.member("type", string: "task")
             $0.member("taskId", task.id)
+            $0.member("lease", int: Int(task.lease))
             $0.member("payload") { offset = $0.count }
         }
         return Splice(offset: offset, value: task.payload)
@@ -221,6 +275,7 @@ public enum WorkerDialect {
             switch refusal {
             case .unknownTask: $0.member("error", string: DispatchAPI.unknownTask)
             case .notYours: $0.member("error", string: "Task is not assigned to this worker")
+            case .leaseOver: $0.member("error", string: "Task was assigned anew: this lease is over")
             case .ended(let state): $0.member("error", string: "Task already \(state.word)")
             }
             $0.member("taskId", id)

@@ -36,6 +36,7 @@ extension Route {
     var surface: Surface? {
         switch self {
         case .submit(.dispatch), .task, .cancel: .dispatch
+        case .letters, .letter, .removeLetter, .replayLetter, .replayLetters: .dispatch
         case .submit(.gpu), .gpuTask, .gpuConnections, .gpuStatistics, .taskSocket, .eventStream: .task
         case .userTask, .userTasks, .removeTask, .userSocket: .user
         case .report, .reports, .producerSocket: .producer

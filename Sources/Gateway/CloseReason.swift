@@ -5,7 +5,7 @@ internal import WebSockets
 enum CloseReason {
     /// The server stops.
     case goingAway
-    /// Nothing came for two ping intervals.
+    /// Nothing came for two ping intervals, or for a worker's lease.
     case silent
     /// More waits for the connection than it may leave waiting; it may come back.
     case slowConsumer

@@ -131,6 +131,8 @@ final class WebSocketConversation {
     /// The number of the first publication that may not have reached the outbox whole; 0 where all have.
     var heldSince: UInt64 = 0
     var lastReceived: Instant
+    /// Pings that went out since then.
+    var unanswered = 0
     var timer: TimerTicket?
 
     init(

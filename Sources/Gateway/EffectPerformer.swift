@@ -82,6 +82,8 @@ final class EffectPerformer {
         case .verdicts(let id, let verdicts):
             guard case .webSocket(let conversation) = context.conversation(id) else { return }
             producers.answer(conversation, verdicts)
+        case .replays(let replays):
+            for replay in replays { context.broker.replaySettled(of: replay.letter, by: replay.task) }
         }
     }
 
@@ -93,14 +95,15 @@ final class EffectPerformer {
                 case .storing(let receipt) = conversation.request
             else { return false }
             switch receipt {
-            case .accepted(_, let task, _): return !task.isRecorded
+            case .accepted(_, let task, _), .replayed(let task, _, _): return !task.isRecorded
+            case .replays(let tasks, _, _): return tasks.allSatisfy { !$0.isRecorded }
             case .verdict(let judgement): return judgement.isUnwritten
             case .verdicts(let judgements): return judgements.contains(where: \.isUnwritten) && judgements.allSatisfy(\.isRefused)
-            case .removed, .cancelled, .deployment, .deploymentRemoved: return false
+            case .removed, .cancelled, .deployment, .deploymentRemoved, .letterRemoved: return false
             }
         case .outcome: return true
-        // A socket's verdicts come in the order of its reports.
-        case .acknowledgement, .dismissal, .verdicts: return false
+        // A socket's verdicts come in the order of its reports; a letter whose task was refused stays by itself.
+        case .acknowledgement, .dismissal, .verdicts, .replays: return false
         }
     }
 

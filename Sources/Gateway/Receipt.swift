@@ -17,6 +17,10 @@ enum Receipt {
     /// A deployment was registered or has changed, and how that is answered.
     indirect case deployment(Deployment, HTTPStatus)
     case deploymentRemoved(SharedBytes)
+    /// A task took the place of a dead letter, and stood so; or several did.
+    case replayed(TaskRecord, of: TaskID, TaskState)
+    case replays([TaskRecord], refused: Int, remaining: Int)
+    case letterRemoved(TaskID)
 }
 
 /// What became of an event that an outside program reported, and the task by which it stands or falls.

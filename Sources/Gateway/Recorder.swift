@@ -20,6 +20,14 @@ enum Promise {
     case dismissal(Worker)
     /// The verdicts that a producer asked for on its socket.
     case verdicts(ConnectionID, [MarkedVerdict])
+    /// Tasks that take the place of dead letters: these go, but for those whose tasks could not be written.
+    case replays([Replay])
+}
+
+/// A dead letter, and the task that takes its place.
+struct Replay {
+    let letter: TaskID
+    let task: TaskID
 }
 
 struct Recorder {
@@ -113,7 +121,7 @@ struct Recorder {
             case let record where record.task.map(names.contains) ?? false: break
             // Who listens was told, and nothing builds upon it: what is newer need not wait for it.
             case .activityNoted: lost += 1
-            case .ended, .removed, .resumed, .deploymentChanged, .deploymentRemoved: keep(failure)
+            case .ended, .removed, .resumed, .letterKept, .letterRemoved, .deploymentChanged, .deploymentRemoved: keep(failure)
             case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed,
                 .alertChanged:
                 if unwrittenBytes <= bytesMax { keep(failure) } else { lost += 1 }
@@ -189,7 +197,8 @@ extension Record {
         case .submitted(let image): image.id
         case .assigned(let assignment): assignment.id
         case .requeued(let requeue): requeue.id
-        case .resumed(let id, _), .removed(let id), .progressCleared(let id): id
+        case .resumed(let id, _), .removed(let id), .progressCleared(let id), .letterRemoved(let id): id
+        case .letterKept(let letter): letter.id
         case .progressed(let row): row.taskID
         case .logged(let row): row.taskID
         case .happened(let row): row.taskID

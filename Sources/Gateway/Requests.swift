@@ -17,6 +17,7 @@ final class Requests {
     private let users: UserRequests
     private let producers: ProducerService
     private let hub: HubRequests
+    private let letters: LetterRequests
     private let monitor: MonitorRequests
     private let eventStreams: EventStreamService
     private let sockets: SocketService
@@ -36,6 +37,7 @@ final class Requests {
         self.producers = producers
         hub = HubRequests(context, responses: responses, clients: hubClients)
         monitor = MonitorRequests(context, responses: responses)
+        letters = LetterRequests(context, responses: responses)
         self.eventStreams = eventStreams
         self.sockets = sockets
     }
@@ -89,12 +91,13 @@ final class Requests {
         case .report(_, _) where !isJSON(head, bytes), .reports where !isJSON(head, bytes):
             users.refuse(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
         case .createDeployment where !isJSON(head, bytes), .updateDeployment where !isJSON(head, bytes),
-            .postActivity where !isJSON(head, bytes):
+            .postActivity where !isJSON(head, bytes), .replayLetters where !isJSON(head, bytes):
             responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
-        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports,
-            .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe, .progressStatistics, .activeClients,
-            .hubStatistics, .eventStream, .deployments, .createDeployment, .deployment, .updateDeployment, .removeDeployment,
-            .actOnDeployment, .activities, .postActivity, .alerts, .fleet, .health, .readiness, .metrics, .asset:
+        case .submit, .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .replayLetters, .gpuTask, .gpuConnections,
+            .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
+            .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .deployments, .createDeployment,
+            .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts, .fleet, .health,
+            .readiness, .metrics, .asset:
             let key = head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) }
             conversation.request = .reading(route, key: key, principal)
             askForBody(conversation)
@@ -199,6 +202,11 @@ final class Requests {
         case .gpuStatistics: watching.answerStatistics(conversation, to: principal, at: now)
         case .task(let id): answerTask(conversation, id, to: principal, at: now)
         case .cancel(let id, let form): cancel(conversation, id, form, for: principal, at: now)
+        case .letters(let query): letters.answerLetters(conversation, query, to: principal, at: now)
+        case .letter(let id): letters.answerLetter(conversation, id, to: principal, at: now)
+        case .removeLetter(let id): letters.removeLetter(conversation, id, for: principal, at: now)
+        case .replayLetter(let id): letters.replay(conversation, id, for: principal, at: now)
+        case .replayLetters: letters.replayAll(conversation, body, for: principal, at: now)
         case .userTask(let id): users.answerTask(conversation, id, to: principal, at: now)
         case .userTasks(let query): users.answerTasks(conversation, query, to: principal, at: now)
         case .removeTask(let id): users.removeTask(conversation, id, for: principal, at: now)
@@ -353,6 +361,10 @@ final class Requests {
         case .cancelled(let form, let task): respond(conversation, form, .cancelled(task), at: now)
         case .deployment(let deployment, let status): monitor.answerStored(conversation, deployment, status, at: now)
         case .deploymentRemoved(let id): monitor.answerRemoved(conversation, id, at: now)
+        case .replayed(let task, let letter, let state): letters.answerReplay(conversation, of: letter, by: task, state, at: now)
+        case .replays(let tasks, let refused, let remaining):
+            letters.answerReplays(conversation, tasks, refused: refused, remaining: remaining, at: now)
+        case .letterRemoved(let id): letters.answerRemoved(conversation, id, at: now)
         }
         context.resumable.append(conversation.id)
     }

@@ -15,6 +15,14 @@ enum Route {
     case task(TaskID)
     /// POST /api/task/{taskId}/cancel, POST /api/gpu/tasks/{task_id}/cancel
     case cancel(TaskID, OrderForm)
+    /// GET /api/dead-letters
+    case letters(QueryText)
+    /// POST /api/dead-letters/replay
+    case replayLetters
+    /// GET, DELETE /api/dead-letters/{task_id}, POST /api/dead-letters/{task_id}/replay; nil for a name that no task can have.
+    case letter(TaskID?)
+    case removeLetter(TaskID?)
+    case replayLetter(TaskID?)
     /// GET /api/gpu/tasks/{task_id}
     case gpuTask(TaskID)
     case gpuConnections(TaskID)
@@ -125,7 +133,8 @@ struct Routes: ~Copyable, ~Escapable {
         if head.target.form == .asterisk { return .options(allow: "GET, HEAD, POST, OPTIONS") }
         let routes = Routes(head, bytes)
         if let route = routes.dispatch(&scratch) ?? routes.gpu(&scratch) ?? routes.server(echoPath) { return route }
-        return routes.user(&scratch) ?? routes.hub(&scratch) ?? routes.monitor(isTestMode, &scratch) ?? .notFound
+        if let route = routes.user(&scratch) ?? routes.hub(&scratch) { return route }
+        return routes.letters(&scratch) ?? routes.monitor(isTestMode, &scratch) ?? .notFound
     }
 
     // MARK: The documents
@@ -142,6 +151,18 @@ struct Routes: ~Copyable, ~Escapable {
         if isWord(captures[0], "register") { return by(post: .report(.register, nil)) }
         if isWord(captures[0], "events") { return by(post: .reports) }
         return by(get: task(captures, &scratch, on: .dispatch) { .task($0) })
+    }
+
+    /// Failed tasks of D; the fixed word goes before names here too.
+    private func letters(_ scratch: inout ByteWriter) -> Route? {
+        if match("/api/dead-letters") != nil { return by(get: .letters(query)) }
+        if match("/api/dead-letters/replay") != nil { return by(post: .replayLetters) }
+        if let captures = match("/api/dead-letters/{task_id}") {
+            let id = name(captures, &scratch)
+            return by(get: .letter(id), delete: .removeLetter(id))
+        }
+        guard let captures = match("/api/dead-letters/{task_id}/replay") else { return nil }
+        return by(post: .replayLetter(name(captures, &scratch)))
     }
 
     private func gpu(_ scratch: inout ByteWriter) -> Route? {

@@ -231,6 +231,14 @@ public final class Server {
         settle(at: now)
     }
 
+    /// Takes up again the dead letters that the process before kept. Before the first connection, and before its tasks.
+    ///
+    /// - Parameter letters: in the order of their numbers.
+    public func restore(letters: [DeadLetter], at now: Instant) {
+        context.broker.restore(letters: letters, at: context.moment(now))
+        settle(at: now)
+    }
+
     /// Takes up again what the process before knew of the fleet. Before the first connection.
     ///
     /// - Parameters:

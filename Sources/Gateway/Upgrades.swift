@@ -118,11 +118,11 @@ final class Upgrades {
         case .producerSocket: return .producer
         case .hubSocket: return readHub(conversation, principal, head, bytes, at: now)
         case .echoSocket: return .echo
-        case .submit, .task, .cancel, .gpuTask, .gpuConnections, .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports,
-            .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe, .progressStatistics, .activeClients,
-            .hubStatistics, .eventStream, .engine, .deployments, .createDeployment, .deployment, .updateDeployment, .removeDeployment,
-            .actOnDeployment, .activities, .postActivity, .alerts, .fleet, .health, .readiness, .metrics, .asset, .options,
-            .methodNotAllowed, .notFound, .unknownTask:
+        case .submit, .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .replayLetters, .gpuTask, .gpuConnections,
+            .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
+            .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .engine, .deployments,
+            .createDeployment, .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts,
+            .fleet, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask:
             preconditionFailure("only a socket's route is upgraded")
         }
     }

@@ -65,7 +65,7 @@ final class WebSocketService {
         case .refused(let reason):
             return sender.close(conversation, reason)
         }
-        context.arm(conversation, at: now + context.limits.pingInterval, now: now)
+        context.arm(conversation, at: now + pingInterval(of: conversation), now: now)
     }
 
     /// Takes what came on the connection from `position` on; to be called again with the rest until all of it is taken.
@@ -73,6 +73,7 @@ final class WebSocketService {
         _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, at now: Instant
     ) -> Outcome {
         conversation.lastReceived = now
+        conversation.unanswered = 0
         switch process(conversation, &bytes, &position, at: now) {
         case .heard: return .heard
         case .taken: break
@@ -285,10 +286,11 @@ final class WebSocketService {
         }
         if case .taskWatcher(let watcher) = conversation.role { taskWatchers.tick(conversation, watcher, at: now) }
         let silence = now - conversation.lastReceived
-        let interval = context.limits.pingInterval
-        if silence >= interval + interval {
+        let interval = pingInterval(of: conversation)
+        if isGivenUp(conversation, after: silence, interval) {
             conversation.timer = nil
             context.metrics.silentSockets += 1
+            // It ends a worker at once: what it has in hand is taken from it.
             return sender.close(conversation, .silent)
         }
         guard silence >= interval else {
@@ -298,7 +300,24 @@ final class WebSocketService {
         }
         if conversation.socket.closing == .open {
             context.outbox.write(to: conversation.id) { FrameWriter.appendPing(Span(), to: &$0) }
+            conversation.unanswered += 1
         }
         context.arm(conversation, at: now + interval, now: now)
+    }
+
+    /// A worker is pinged every third of its lease.
+    private func pingInterval(of conversation: WebSocketConversation) -> TimeSpan {
+        guard case .worker = conversation.role else { return context.limits.pingInterval }
+        return TimeSpan(nanoseconds: context.limits.workerLease.nanoseconds / 3)
+    }
+
+    /// Whether the other end is taken for gone. A worker whose lease is over is, if two pings went out meanwhile and each had its time: a
+    /// server that stood still itself has no say in who else did. Nor has one that does not read what came.
+    private func isGivenUp(_ conversation: WebSocketConversation, after silence: TimeSpan, _ interval: TimeSpan) -> Bool {
+        guard case .worker(let worker) = conversation.role else { return silence >= interval + interval }
+        guard silence >= interval + interval + interval, conversation.unanswered >= 2, !isHeldUp(conversation) else { return false }
+        context.metrics.leasesExpired += 1
+        context.log.warning("worker lost its lease", ("worker", worker.id), ("group", worker.group.name))
+        return true
     }
 }

@@ -36,8 +36,8 @@ final class WorkerService {
     func act(upon message: WorkerMessage, from worker: Worker, at now: Moment) -> Reply {
         let broker = context.broker
         switch message {
-        case .ready(let concurrency, let models, let rate):
-            broker.workerReady(worker, concurrency: concurrency, models: models, rate: rate, at: now)
+        case .ready(let concurrency, let models, let rate, let held):
+            broker.workerReady(worker, concurrency: concurrency, models: models, rate: rate, held: held, at: now)
             context.monitor.workerDeclared(worker.models, by: worker.id, in: worker.group.name, at: now)
             return .none
         case .drain:
@@ -51,16 +51,26 @@ final class WorkerService {
                 worker: worker.id, group: worker.group.name, gpus: vitals.gpus, memory: vitals.memory, load: vitals.load,
                 reportedAt: now.wall))
             return .none
-        case .complete(let id, let completion):
-            return reply(id) { () throws(ReportRefusal) in try broker.complete(id, by: worker, completion, at: now) }
-        case .failed(let id, let fault):
-            return reply(id) { () throws(ReportRefusal) in try broker.fail(id, by: worker, fault, at: now) }
-        case .progress(let id, let report):
-            return reply(id) { () throws(ReportRefusal) in try broker.progress(id, by: worker, report, at: now) }
-        case .logs(let id, let log):
-            return reply(id) { () throws(ReportRefusal) in try broker.logged(id, by: worker, log, at: now) }
-        case .chunk(let id, let piece):
-            return reply(id) { () throws(ReportRefusal) in try broker.chunk(id, by: worker, piece, at: now) }
+        case .complete(let about, let completion):
+            return reply(about.task) { () throws(ReportRefusal) in
+                try broker.complete(about.task, by: worker, lease: about.lease, completion, at: now)
+            }
+        case .failed(let about, let fault):
+            return reply(about.task) { () throws(ReportRefusal) in
+                try broker.fail(about.task, by: worker, lease: about.lease, fault, at: now)
+            }
+        case .progress(let about, let report):
+            return reply(about.task) { () throws(ReportRefusal) in
+                try broker.progress(about.task, by: worker, lease: about.lease, report, at: now)
+            }
+        case .logs(let about, let log):
+            return reply(about.task) { () throws(ReportRefusal) in
+                try broker.logged(about.task, by: worker, lease: about.lease, log, at: now)
+            }
+        case .chunk(let about, let piece):
+            return reply(about.task) { () throws(ReportRefusal) in
+                try broker.chunk(about.task, by: worker, lease: about.lease, piece, at: now)
+            }
         }
     }
 

@@ -104,8 +104,8 @@ struct FoldedGroup {
             if let life = current.removeValue(forKey: id) { lives[life].fate = .removed }
             // Also where the group took the task in: an older one of the name would have made way for it.
             steps.append(.other(place))
-        case .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged,
-            .deploymentRemoved:
+        case .letterKept, .letterRemoved, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
+            .deploymentChanged, .deploymentRemoved:
             steps.append(.other(place))
         }
     }
@@ -174,6 +174,7 @@ extension TaskImage {
         worker = assignment.worker
         startedAt = assignment.startedAt
         attempts = assignment.attempts
+        lease = assignment.sequence
         sequence = max(sequence, assignment.sequence)
     }
 
@@ -181,6 +182,7 @@ extension TaskImage {
         guard !state.isTerminal else { return }
         state = .queued
         retriesLeft = requeue.retriesLeft
+        retryAt = requeue.retryAt
         sequence = max(sequence, requeue.sequence)
     }
 

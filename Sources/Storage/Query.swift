@@ -6,6 +6,7 @@ enum Query: Int, CaseIterable {
     case insertTask, insertPayload, insertMetadata, insertOutcome, insertEvent, insertLog, insertProgress
     case findTask, assignTask, requeueTask, endTask, endAssignedTask, raiseSequence, removeTask
     case removePayload, removeMetadata, removeOutcome, removeEvents, removeLogs, removeProgress
+    case keepLetter, removeLetter, readLetters
     case openSession, touchSession, closeSession, closeForgottenSessions
     case insertActivity, changeAlert, changeDeployment, removeDeployment
     case countTasks, liveTasks, endedTasks, readTask
@@ -24,8 +25,8 @@ enum Query: Int, CaseIterable {
             """
             INSERT INTO tasks (id, user_id, project_id, task_group, model, type, priority, provider, origin, is_detached, timeout_ms,
                 retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, state, sequence, worker, started_at,
-                ended_at, failure)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+                ended_at, failure, retries, lease, retry_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
             """
         case .insertPayload: "INSERT INTO task_payloads (task, bytes) VALUES (?, ?)"
         case .insertMetadata: "INSERT INTO task_metadata (task, bytes) VALUES (?, ?)"
@@ -47,17 +48,20 @@ enum Query: Int, CaseIterable {
         // States 0 and 1 are the live ones: an ended task never changes.
         case .assignTask:
             """
-            UPDATE tasks SET state = 1, worker = ?2, started_at = ?3, attempts = ?4, sequence = max(sequence, ?5)
+            UPDATE tasks SET state = 1, worker = ?2, started_at = ?3, attempts = ?4, sequence = max(sequence, ?5), lease = ?5
             WHERE number = ?1 AND state < 2
             """
-        case .requeueTask: "UPDATE tasks SET state = 0, retries_left = ?2, sequence = max(sequence, ?3) WHERE number = ?1 AND state < 2"
+        case .requeueTask:
+            """
+            UPDATE tasks SET state = 0, retries_left = ?2, retry_at = ?3, sequence = max(sequence, ?4) WHERE number = ?1 AND state < 2
+            """
         case .endTask:
             "UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5) WHERE number = ?1 AND state < 2"
         // Both at once, of a task that began and ended within one group.
         case .endAssignedTask:
             """
             UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5, ?9), worker = ?6, started_at = ?7,
-                attempts = ?8
+                attempts = ?8, lease = ?9
             WHERE number = ?1 AND state < 2
             """
         case .raiseSequence: "UPDATE tasks SET sequence = ?2 WHERE number = ?1 AND sequence < ?2"
@@ -68,6 +72,20 @@ enum Query: Int, CaseIterable {
         case .removeEvents: "DELETE FROM task_events WHERE task = ?"
         case .removeLogs: "DELETE FROM task_logs WHERE task = ?"
         case .removeProgress: "DELETE FROM progress_histories WHERE task_id = ?"
+
+        // A letter that was written is written again as it is, should the disk have said otherwise.
+        case .keepLetter:
+            """
+            INSERT OR REPLACE INTO dead_letters (number, id, user_id, project_id, task_group, model, type, priority, provider, timeout_ms,
+                retries, attempts, idempotency_key, created_at, failed_at, failure, words, payload)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """
+        case .removeLetter: "DELETE FROM dead_letters WHERE id = ?"
+        case .readLetters:
+            """
+            SELECT number, id, user_id, project_id, task_group, model, type, priority, provider, timeout_ms, retries, attempts,
+                idempotency_key, created_at, failed_at, failure, words, payload FROM dead_letters ORDER BY number
+            """
 
         case .openSession:
             """
@@ -123,8 +141,9 @@ enum Query: Int, CaseIterable {
             """
             SELECT t.id, t.user_id, t.project_id, t.task_group, t.model, t.type, t.priority, t.provider, t.origin, t.is_detached,
                 t.timeout_ms, t.retries_left, t.attempts, t.idempotency_key, t.created_at, t.enqueued_at, t.deadline_at, t.state,
-                t.sequence, t.worker, t.started_at, t.ended_at, t.failure, p.bytes, m.bytes, o.content, o.error_code,
-                o.error_type, o.details, o.step, o.reason, o.execution_time, o.cost, o.cost_per_hour, o.cost_currency, o.cost_time
+                t.sequence, t.worker, t.started_at, t.retries, t.lease, t.retry_at, t.ended_at, t.failure, p.bytes, m.bytes, o.content,
+                o.error_code, o.error_type, o.details, o.step, o.reason, o.execution_time, o.cost, o.cost_per_hour, o.cost_currency,
+                o.cost_time
             FROM tasks t LEFT JOIN task_payloads p ON p.task = t.number LEFT JOIN task_metadata m ON m.task = t.number
                 LEFT JOIN task_outcomes o ON o.task = t.number
             WHERE t.number = ?

@@ -14,12 +14,15 @@ public struct Recovery: Sendable {
     public var deployments: [Deployment]
     /// Those that were not resolved, in the order in which they were raised.
     public var alerts: [Alert]
+    /// Tasks that failed and may be tried again, in the order of their numbers.
+    public var letters: [DeadLetter]
 
-    public init(live: [TaskImage], ended: [TaskImage], deployments: [Deployment], alerts: [Alert]) {
+    public init(live: [TaskImage], ended: [TaskImage], deployments: [Deployment], alerts: [Alert], letters: [DeadLetter] = []) {
         self.live = live
         self.ended = ended
         self.deployments = deployments
         self.alerts = alerts
+        self.letters = letters
     }
 }
 
@@ -44,7 +47,8 @@ extension Store {
             ended.append(image)
         }
         ended.reverse()
-        return Recovery(live: live, ended: ended, deployments: try deployments(), alerts: try unresolvedAlerts())
+        return Recovery(
+            live: live, ended: ended, deployments: try deployments(), alerts: try unresolvedAlerts(), letters: try letters())
     }
 
     /// What an ended task costs besides its bytes.
@@ -72,6 +76,13 @@ extension Store {
     }
 }
 
+extension FailureKind {
+    init(written number: Int64) throws(StorageError) {
+        guard let raw = UInt8(exactly: number), let kind = FailureKind(rawValue: raw) else { throw .corrupt("a failure of no kind") }
+        self = kind
+    }
+}
+
 extension Row {
     fileprivate mutating func task() throws(StorageError) -> TaskImage {
         let id = try taskID()
@@ -81,11 +92,9 @@ extension Row {
             payload: .empty, timeout: .milliseconds(number()), retriesLeft: integer(), attempts: integer(),
             idempotencyKey: optionalBytes(), createdAt: time(), enqueuedAt: time(), deadline: optionalTime(),
             state: try value(TaskState.self), sequence: sequence(), worker: optionalBytes(), startedAt: optionalTime())
+        (image.retries, image.lease, image.retryAt) = (integer(), sequence(), optionalTime())
         let endedAt = optionalTime()
-        let failure = try optionalNumber().map { number throws(StorageError) in
-            guard let raw = UInt8(exactly: number), let kind = FailureKind(rawValue: raw) else { throw .corrupt("a failure of no kind") }
-            return kind
-        }
+        let failure = try optionalNumber().map { number throws(StorageError) in try FailureKind(written: number) }
         image.payload = bytes()
         image.metadata = optionalBytes()
         guard image.state.isTerminal else { return image }

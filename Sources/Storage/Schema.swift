@@ -10,7 +10,7 @@ struct Schema: Sendable {
 
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [versionOne, versionTwo])
+    static let current = Schema(steps: [versionOne, versionTwo, versionThree])
 
     private static let versionOne = [
         // A task. What is large stands beside it, because a row is written anew whenever one of its columns changes.
@@ -191,6 +191,38 @@ struct Schema: Sendable {
             created_at INTEGER NOT NULL,
             deployed_at INTEGER
         ) WITHOUT ROWID
+        """,
+    ]
+
+    /// Assignments that have numbers, tries that have a time, and what failed and may be tried again.
+    private static let versionThree = [
+        "ALTER TABLE tasks ADD COLUMN retries INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE tasks ADD COLUMN lease INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE tasks ADD COLUMN retry_at INTEGER",
+        // What was asked for was not written; what was used of it is an attempt each.
+        "UPDATE tasks SET retries = retries_left + max(attempts - 1, 0) WHERE state < 2",
+        // The number is the letter's place among all. What the task's row has is here once more: that one is forgotten sooner.
+        """
+        CREATE TABLE dead_letters (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            user_id TEXT,
+            project_id TEXT,
+            task_group TEXT NOT NULL,
+            model TEXT,
+            type TEXT,
+            priority INTEGER NOT NULL,
+            provider TEXT,
+            timeout_ms INTEGER NOT NULL,
+            retries INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            idempotency_key TEXT,
+            created_at INTEGER NOT NULL,
+            failed_at INTEGER NOT NULL,
+            failure INTEGER NOT NULL,
+            words BLOB,
+            payload BLOB NOT NULL
+        )
         """,
     ]
 

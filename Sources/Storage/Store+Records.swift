@@ -40,7 +40,10 @@ extension Store {
         case .nothing: break
         case .other(let place): try write(writing.group[place], &database)
         case .insert(let life):
-            guard writing.group.lives[life].isWritten, case .submitted(let image) = writing.group.lives[life].origin else { return }
+            guard case .submitted(let image) = writing.group.lives[life].origin else { return }
+            // Also where the task is gone by the group's end: it took the letter's place while it was there.
+            if let letter = writing.group.images[image].replayOf { try database.run(.removeLetter) { $0.add(letter) } }
+            guard writing.group.lives[life].isWritten else { return }
             writing.presence[life] = .raised(try submit(writing.group.images[image], &database))
         case .assign(let place, let life):
             guard writing.group.lives[life].isWritten, case .assigned(let assignment) = writing.group[place] else { return }
@@ -55,6 +58,7 @@ extension Store {
             try database.run(.requeueTask) {
                 $0.add(number)
                 $0.add(requeue.retriesLeft)
+                $0.add(requeue.retryAt)
                 $0.add(sequence: requeue.sequence)
             }
         case .end(let place, let began, let life):
@@ -80,6 +84,8 @@ extension Store {
             try remove(id, &database)
             try database.run(.removeProgress) { $0.add(id) }
         case .progressCleared(let id): try database.run(.removeProgress) { $0.add(id) }
+        case .letterKept(let letter): try keep(letter, &database)
+        case .letterRemoved(let id): try database.run(.removeLetter) { $0.add(id) }
         case .sessionOpened(let row): try open(row, &database)
         case .sessionTouched(let touch): try database.run(.touchSession) { $0.add(touch) }
         case .sessionClosed(let touch): try database.run(.closeSession) { $0.add(touch) }
@@ -143,6 +149,9 @@ extension Store {
             $0.add(image.startedAt)
             $0.add(image.ending?.endedAt)
             $0.add(image.ending?.failure)
+            $0.add(image.retries)
+            $0.add(sequence: image.lease)
+            $0.add(image.retryAt)
         }
     }
 
@@ -214,8 +223,8 @@ extension Store {
             guard fate != .removed else { return }
             if fate == .stands { _ = try raise(row.taskID, life, &writing, &database) }
             try insert(row, &database)
-        case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .progressCleared, .sessionOpened, .sessionTouched,
-            .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
+        case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .letterKept, .letterRemoved, .progressCleared, .sessionOpened,
+            .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
             preconditionFailure("\(record) is no row of a task")
         }
     }
@@ -303,7 +312,7 @@ extension Arguments {
         add(sequence: assignment.sequence)
     }
 
-    fileprivate mutating func add(_ failure: FailureKind?) { if let failure { add(failure.rawValue) } else { addNull() } }
+    mutating func add(_ failure: FailureKind?) { if let failure { add(failure.rawValue) } else { addNull() } }
 
     /// Four arguments.
     fileprivate mutating func add(_ cost: Cost?) {

@@ -46,6 +46,10 @@ final class Archive {
             log.info("fleet taken up again", ("deployments" as StaticString, deployments.count), ("alerts" as StaticString, alerts.count))
             server.restore(deployments: deployments, alerts: alerts, at: now)
         }
+        if !recovery.letters.isEmpty {
+            log.info("dead letters taken up again", ("letters" as StaticString, recovery.letters.count))
+            server.restore(letters: recovery.letters, at: now)
+        }
         guard !recovery.live.isEmpty || !recovery.ended.isEmpty else { return }
         log.info("tasks taken up again", ("live" as StaticString, recovery.live.count), ("ended" as StaticString, recovery.ended.count))
         server.restore(live: recovery.live, ended: recovery.ended, at: now)

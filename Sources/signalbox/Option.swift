@@ -87,10 +87,11 @@ struct Option: Sendable {
         },
         Option(
             name: "history-ttl-ms", form: .value("MS"), standard: "\(Configuration.historyTTLDefault.milliseconds)",
-            help: "how long the database keeps ended tasks and their history"
+            help: "how long the database keeps ended tasks and their history, and dead letters are kept"
         ) {
             (configuration, text) throws(Mistake) in
             configuration.historyTTL = .milliseconds(Int64(try integer(text, 1...1_000_000_000_000)))
+            configuration.settings.limits.deadLetterTime = configuration.historyTTL
         },
         Option(
             name: "allow-origin", form: .values("ORIGIN"), standard: "none", help: "web origin that may connect, as https://app.example"
@@ -108,6 +109,11 @@ struct Option: Sendable {
         milliseconds("task-result-ttl-ms", \.resultTTL, "how long an ended task is remembered"),
         bytes("max-result-memory-bytes", \.endedBytesMax, "memory of ended tasks; beyond it the oldest are forgotten early"),
         bytes("max-payload-memory-bytes", \.payloadBytesMax, "memory of the payloads of tasks that have not ended"),
+        milliseconds("lease-ms", \.workerLease, "silence after which a worker loses its tasks; it is pinged every third of that"),
+        milliseconds("retry-delay-ms", \.retryDelay, "longest pause before a second retry; it doubles with each further one"),
+        milliseconds("max-retry-delay-ms", \.retryDelayMax, "longest pause before any retry"),
+        number("max-dead-letters", \.deadLettersMax, 0...100_000, "failed tasks that are kept to be tried again; the oldest give way"),
+        bytes("max-dead-letter-bytes", \.deadLetterBytesMax, "bytes that they hold together"),
         milliseconds("recovery-grace-ms", \.recoveryGrace, "how long after a restart a worker may come back for its task"),
         milliseconds("abandoned-grace-ms", \.abandonedGrace, "how long a cancelled or timed-out task keeps its worker's room"),
         number("max-connections", \.connectionsMax, 1...16_000_000, "connections open at once; the descriptor limit also bounds them"),

@@ -322,8 +322,8 @@ struct EventArchiveTests {
             case .happened(let row): "happened \(row.taskID) \(row.sequence) \(row.at.milliseconds)"
             case .progressed(let row): "progressed \(row.taskID) \(row.sequence) \(row.createdAt.milliseconds)"
             case .logged(let row): "logged \(row.taskID) \(row.sequence) \(row.createdAt.milliseconds)"
-            case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .progressCleared, .sessionOpened, .sessionTouched,
-                .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
+            case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .letterKept, .letterRemoved, .progressCleared,
+                .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
                 "other"
             }
         }

@@ -12,21 +12,24 @@ struct WorkerDialectTests {
     /// A message as a line, for comparing.
     private func said(_ text: String, _ limits: Limits = Limits()) throws -> String {
         switch try readMessage(text, limits) {
-        case .ready(let concurrency, let models, let rate):
+        case .ready(let concurrency, let models, let rate, let held):
             "ready \(concurrency.map(String.init) ?? "-") \(models.map { $0.map(\.description).joined(separator: "|") } ?? "-")"
                 + (rate.map { " \($0.perHour) \($0.currency)" } ?? "")
-        case .complete(let id, let completion): "complete \(id) \(completion.result)"
-        case .failed(let id, let fault): "failed \(id) \(fault.error.bytes)"
-        case .progress(let id, let report):
-            "progress \(id) \(report.reported.map { "\($0)" } ?? "-") \(report.message?.description ?? "-") "
+                + (held.map { " holds \($0.map(\.description).joined(separator: "|"))" } ?? "")
+        case .complete(let about, let completion): "complete \(name(about)) \(completion.result)"
+        case .failed(let about, let fault): "failed \(name(about)) \(fault.error.bytes)"
+        case .progress(let about, let report):
+            "progress \(name(about)) \(report.reported.map { "\($0)" } ?? "-") \(report.message?.description ?? "-") "
                 + (report.step?.description ?? "-")
-        case .logs(let id, let log): "logs \(id) \(log.logs)"
-        case .chunk(let id, let piece): "chunk \(id) \(piece)"
+        case .logs(let about, let log): "logs \(name(about)) \(log.logs)"
+        case .chunk(let about, let piece): "chunk \(name(about)) \(piece)"
         case .status: "status"
         case .drain: "drain"
         case .ping: "ping"
         }
     }
+
+    private func name(_ about: Assignment) -> String { about.task.description + (about.lease.map { "@\($0)" } ?? "") }
 
     // MARK: What workers say
 
@@ -43,6 +46,16 @@ struct WorkerDialectTests {
             (#"{"type":"ready","cost_per_hour":1e9,"currency":"\u20ac"}"#, "ready - - 1000000000.0 €"),
             (#"{"type":"ready","cost_per_hour":null,"currency":"EUR"}"#, "ready - -"),
             (#"{"type":"ready","currency":"EUR"}"#, "ready - -"),
+            (#"{"type":"ready","tasks":[]}"#, "ready - - holds "),
+            (#"{"type":"ready","tasks":["a","\#(uuid)","\u0061"]}"#, "ready - - holds a|\(uuid)"),
+            (#"{"type":"ready","tasks":null}"#, "ready - -"),
+            (#"{"type":"task_complete","taskId":"t","lease":7}"#, "complete t@7 null"),
+            (#"{"type":"task_complete","taskId":"t","lease":9007199254740992}"#, "complete t@9007199254740992 null"),
+            (#"{"type":"task_complete","taskId":"t","lease":null}"#, "complete t null"),
+            (#"{"type":"task_error","lease":2e0,"taskId":"t","error":1}"#, "failed t@2 1"),
+            (#"{"type":"task_progress","taskId":"t","lease":3,"step":"s"}"#, "progress t@3 - - s"),
+            (#"{"type":"task_logs","taskId":"t","lease":3,"logs":"x"}"#, "logs t@3 x"),
+            (#"{"type":"task_chunk","taskId":"t","lease":3,"chunk":1}"#, "chunk t@3 1"),
             (#"{"type":"task_complete","taskId":"t","result":{"a": 1.0},"duration":2000}"#, #"complete t {"a": 1.0}"#),
             (#"{"result":[1e2],"duration":null,"taskId":"t","type":"task_complete"}"#, "complete t [1e2]"),
             (#"{"type":"task_complete","taskId":"t"}"#, "complete t null"),
@@ -111,6 +124,13 @@ struct WorkerDialectTests {
             (#"{"type":"ready","cost_per_hour":1000000000.1}"#, "Invalid request: cost_per_hour must be a number from 0 to 1000000000"),
             (#"{"type":"ready","cost_per_hour":1e999}"#, "Invalid request: cost_per_hour must be a number from 0 to 1000000000"),
             (#"{"type":"ready","cost_per_hour":1,"currency":5}"#, "Invalid request: currency must be a text"),
+            (#"{"type":"ready","tasks":"t"}"#, "Invalid request: tasks must be an array of texts"),
+            (#"{"type":"ready","tasks":["t",5]}"#, "Invalid request: tasks must be an array of texts"),
+            (#"{"type":"ready","tasks":[""]}"#, "Invalid request: tasks must be 1 to 200 bytes of printable text"),
+            (#"{"type":"task_complete","taskId":"t","lease":"7"}"#, "Invalid request: lease must be a number"),
+            (#"{"type":"task_complete","taskId":"t","lease":0}"#, "Invalid request: lease must be the number that came with the task"),
+            (#"{"type":"task_complete","taskId":"t","lease":1.5}"#, "Invalid request: lease must be the number that came with the task"),
+            (#"{"type":"task_complete","taskId":"t","lease":1e99}"#, "Invalid request: lease must be the number that came with the task"),
             (#"{"type":"ready","models":[null]}"#, "Invalid request: models must be an array of texts"),
         ])
     func refused(_ text: String, _ sentence: String) {
@@ -127,11 +147,11 @@ struct WorkerDialectTests {
     @Test("a task's name is what its text says, escapes or not")
     func escapedTaskID() throws {
         for text in [Self.uuid, #"1e9651fd\u002d6aa1-4b2c-9d5e-0123456789\u0061b"#] {
-            guard case .complete(let id, _) = try readMessage(#"{"type":"task_complete","taskId":"\#(text)"}"#) else {
+            guard case .complete(let about, _) = try readMessage(#"{"type":"task_complete","taskId":"\#(text)"}"#) else {
                 Issue.record("no completion")
                 return
             }
-            #expect(id == TaskID(high: 0x1e96_51fd_6aa1_4b2c, low: 0x9d5e_0123_4567_89ab))
+            #expect(about.task == TaskID(high: 0x1e96_51fd_6aa1_4b2c, low: 0x9d5e_0123_4567_89ab))
         }
         #expect(try said(#"{"type":"task_logs","taskId":"a\/b \ud83d\ude00","logs":"l"}"#) == "logs a/b 😀 l")
     }
@@ -226,13 +246,26 @@ struct WorkerDialectTests {
                 == #"{"type":"connected","workerId":"W1-1234abcd","message":"Connected to Task Dispatcher"}"#)
     }
 
-    @Test("task: type, taskId, payload with the client's own bytes")
+    @Test("a worker that came back names as many tasks as it may hold, and no more")
+    func heldMax() throws {
+        func ready(_ count: Int) -> String { list(Array(repeating: "\"t\"", count: count)) }
+        func list(_ names: [String]) -> String { #"{"type":"ready","tasks":[\#(names.joined(separator: ","))]}"# }
+        var limits = Limits()
+        limits.concurrencyMax = 3
+        let names = ["a", "b", "c", "d"].map { "\"\($0)\"" }
+        #expect(try said(list(Array(names.prefix(3))), limits) == "ready - - holds a|b|c")
+        #expect(try said(ready(3), limits) == "ready - - holds t")
+        #expect(problem { try readMessage(list(names), limits) } == "Invalid request: tasks must be at most 3 names")
+    }
+
+    @Test("task: type, taskId, the number of its assignment, payload with the client's own bytes")
     func task() throws {
         let desk = Desk()
         let task = try desk.submit(#"{"data":{"n": 1.0},"messages":[ ],"model":"m\u0031"}"#)
         #expect(
             try written { WorkerDialect.writeTask(task, to: &$0) }
-                == #"{"type":"task","taskId":"\#(task.id)","payload":{"model":"m\u0031","messages":[ ],"data":{"n": 1.0}}}"#)
+                == #"{"type":"task","taskId":"\#(task.id)","lease":\#(task.lease),"#
+                    + #""payload":{"model":"m\u0031","messages":[ ],"data":{"n": 1.0}}}"#)
     }
 
     @Test("cancel, task_ack, pong and drain")
@@ -248,6 +281,7 @@ struct WorkerDialectTests {
         "a report that is not taken: type error, why, and the task's name, escaped as it must be",
         arguments: [
             (.unknownTask, "Task not found or expired"), (.notYours, "Task is not assigned to this worker"),
+            (.leaseOver, "Task was assigned anew: this lease is over"),
             (.ended(.completed), "Task already completed"), (.ended(.failed), "Task already failed"),
             (.ended(.cancelled), "Task already cancelled"),
         ] as [(ReportRefusal, String)])

@@ -19,6 +19,8 @@ private final class Witness {
         var end: String?
         var progress = 0.0
         var sequence: UInt64 = 0
+        var lease: UInt64 = 0
+        var attempts = 0
 
         init(_ task: TaskRecord, bytes: Int, retries: Int, number: Int) {
             self.task = task
@@ -53,6 +55,10 @@ private final class Witness {
             $0.endedBytesMax = 20 * TaskRecord.ownBytes
             $0.resultTTL = .seconds(20)
             $0.abandonedGrace = .seconds(3)
+            $0.deadLetterTime = .seconds(15)
+            $0.deadLettersMax = 5
+            $0.retryDelay = .milliseconds(700)
+            $0.retryDelayMax = .seconds(2)
             $0.taskTimeoutDefault = .seconds(9)
             $0.taskTimeoutMin = .seconds(2)
         }
@@ -154,6 +160,7 @@ private final class Witness {
         let verdict = verdict { () throws(ReportRefusal) in
             switch (isFinal, chance(3)) {
             case (true, 0): try rig.fail(task, by: worker)
+            case (true, 1): try rig.complete(task, by: worker, lease: task.lease)
             case (true, _): try rig.complete(task, by: worker, "\(chance(100))")
             case (false, 0): try rig.broker.logged(task.id, by: worker, TaskEvent.Log(logs: SharedBytes("l")), at: rig.now)
             case (false, 1): try rig.broker.chunk(task.id, by: worker, SharedBytes("1"), at: rig.now)
@@ -163,8 +170,14 @@ private final class Witness {
         #expect(verdict == "taken")
     }
 
-    /// A word about a task that the worker does not have in hand.
+    /// A word about a task that the worker does not have in hand, or about an assignment that is not its present one.
     private func nonsense() {
+        if let task = workers.randomElement(using: &random)?.hands.randomElement(using: &random), let worker = task.worker, chance(2) == 0 {
+            settle()
+            let lease = task.lease &+ (chance(2) == 0 ? 1 : .max)
+            #expect(verdict { () throws(ReportRefusal) in try rig.complete(task, by: worker, lease: lease) } == "lease over")
+            return
+        }
         guard let worker = workers.randomElement(using: &random), let entry = (living + ended).randomElement(using: &random),
             entry.task.worker !== worker
         else { return }
@@ -238,6 +251,9 @@ private final class Witness {
         let task = entry.task
         #expect(task.progress >= entry.progress && task.sequence >= entry.sequence && task.attempts <= entry.retries + 1)
         #expect((task.progress == 100) == (task.state == .completed))
+        // Each assignment has a number of its own, above all before.
+        #expect(task.attempts == entry.attempts ? task.lease == entry.lease : task.lease > entry.lease)
+        (entry.lease, entry.attempts) = (task.lease, task.attempts)
         entry.progress = task.progress
         entry.sequence = task.sequence
         entry.state = task.state
@@ -262,8 +278,9 @@ private final class Witness {
         for entry in living { #expect(holders[entry.task.id, default: 0] == (entry.task.state == .executing ? 1 : 0)) }
         for entry in ended { #expect(holders[entry.task.id] == nil) }
         for group in rig.broker.allGroups {
-            let waiting = living.filter { $0.task.state == .queued && $0.task.group === group }
-            #expect(group.waitingCount == waiting.count)
+            let queued = living.filter { $0.task.state == .queued && $0.task.group === group }
+            let waiting = queued.filter { $0.task.pause == nil }
+            #expect(group.waitingCount == waiting.count && group.pausedCount == queued.count - waiting.count)
             #expect(waiting.map { rig.broker.position(of: $0.task) }.sorted() == Array(1..<waiting.count + 1))
         }
     }
@@ -277,10 +294,13 @@ private final class Witness {
         for group in broker.allGroups {
             let members = workers.filter { $0.group === group }
             #expect(group.workerCount == members.count && group.staffCount == members.count { !$0.isDraining })
-            #expect(group.waitingCount > 0 || !members.isEmpty, "a group that nobody is in is kept")
+            #expect(group.waitingCount > 0 || group.pausedCount > 0 || !members.isEmpty, "a group that nobody is in is kept")
             let declared = Set(members.filter { !$0.isDraining }.flatMap(\.models))
             #expect(Set(group.models) == declared)
         }
+        #expect(broker.pausedCount == living.count { $0.task.pause != nil })
+        #expect(living.allSatisfy { $0.task.pause == nil || $0.task.attempts > 1 })
+        #expect(broker.letterCount <= 5 && broker.letterBytes == broker.letters.entries.reduce(0) { $0 + $1.bytes })
         let statistics = broker.statistics
         let endedCount = statistics.completed + statistics.failed + statistics.cancelled
         #expect(statistics.submitted == UInt64(submitted) && endedCount == UInt64(ended.count))
@@ -289,7 +309,7 @@ private final class Witness {
 
     /// No task waits that a worker with room may serve, and of like tasks none waits behind a later one.
     private func workConserved() {
-        let waiting = living.filter { $0.task.state == .queued }
+        let waiting = living.filter { $0.task.state == .queued && $0.task.pause == nil }
         for entry in waiting {
             let able = workers.first { $0.group === entry.task.group && $0.room > 0 && $0.group.mayServe($0, entry.task.model) }
             #expect(able == nil, "a task waits while a worker has room for it")

@@ -44,8 +44,8 @@ struct BrokerRecordsTests {
         try rig.fail(task, by: worker)
         #expect(
             rig.order() == [
-                "record submitted queued 0", "assign", "record assigned 1", "publish started", "record ended failed 2", "acknowledge",
-                "publish failed", "answer",
+                "record submitted queued 0", "assign", "record assigned 1", "publish started", "record ended failed 2",
+                "record letter 1", "acknowledge", "publish failed", "answer",
             ])
     }
 

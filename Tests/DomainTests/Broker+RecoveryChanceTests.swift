@@ -35,6 +35,10 @@ private final class Life {
         $0.taskTimeoutMin = .seconds(2)
         $0.taskTimeoutDefault = .seconds(20)
         $0.abandonedGrace = .seconds(2)
+        $0.deadLetterTime = .seconds(30)
+        $0.deadLettersMax = 6
+        $0.retryDelay = .milliseconds(700)
+        $0.retryDelayMax = .seconds(2)
     }
 
     init(seed: UInt64) {
@@ -75,6 +79,17 @@ private final class Life {
                 ]
                 _ = rig.report(reported, reports[chance(6)])
             }
+        case 12 where chance(2) == 0:
+            // Failed tasks are tried again, and so are those that fail in turn.
+            if let letter = rig.broker.letters.entries.randomElement(using: &random)?.letter {
+                if let task = try? rig.broker.replay(letter.id, at: rig.now) {
+                    #expect(task.payload == letter.submission.payload && task.user == letter.submission.user)
+                    tasks.append(task)
+                    shelf.take(rig.taken())
+                    rig.broker.replaySettled(of: letter.id, by: task.id)
+                    #expect(rig.broker.letter(letter.id) == nil)
+                }
+            }
         case 12:
             if let task = tasks.randomElement(using: &random) {
                 if chance(2) == 0 { _ = rig.cancel(task) } else if rig.remove(task.id) == "removed" { removed.insert(task.id) }
@@ -105,8 +120,11 @@ private final class Life {
         let old = rig
         rig = Rig(seed: random.next(), change)
         rig.begin(after: old, pause: .milliseconds(Int64(chance(4_000))))
+        let letters = shelf.letters
+        rig.broker.restore(letters: letters, at: rig.now)
         rig.broker.restore(live: shelf.live, ended: shelf.ended, at: rig.now)
         shelf.take(rig.taken())
+        #expect(rig.broker.letters.entries.map(\.letter) == letters.suffix(rig.broker.letterCount))
         var fresh: [TaskRecord] = []
         for task in tasks {
             guard old.broker.task(task.id) === task, task.isRecorded else {
@@ -136,7 +154,7 @@ private final class Life {
         #expect(broker.reportedCount == live.count { $0.origin == .reported })
         #expect(broker.payloadBytes == live.reduce(0) { $0 + $1.heldBytes })
         for group in ["g", "h"] {
-            let wanted = tasks.filter { $0.group?.name == SharedBytes(group) && $0.state == .queued }
+            let wanted = tasks.filter { $0.group?.name == SharedBytes(group) && $0.state == .queued && $0.pause == nil }
             #expect(wanted.map { broker.position(of: $0) }.sorted() == Array(1..<wanted.count + 1))
         }
         let before = workers
@@ -160,9 +178,13 @@ private final class Life {
         } else {
             #expect(next.sequence > old.sequence && next.stream.origin.epoch != old.stream.origin.epoch)
             if !isLost { #expect(next.payload == old.payload) }
+            // Not tried again before its time, and not much later either.
+            if let pause = next.pause { #expect(pause.until == old.pause?.until) }
+            if let until = old.pause?.until, until > rig.now.wall, !isLost { #expect(next.pause != nil) }
         }
         #expect(next.origin == old.origin && next.user == old.user && next.metadata == old.metadata && next.attempts == old.attempts)
         #expect(next.startedAt == old.startedAt && next.createdAt == old.createdAt && next.lastWorker == old.lastWorker)
+        #expect(next.retries == old.retries && (next.lease == old.lease || next.origin == .reported))
         #expect(next.retriesLeft == old.retriesLeft && next.group?.name == old.group?.name && next.timeout == old.timeout)
     }
 
@@ -175,6 +197,7 @@ private final class Life {
         #expect(broker.queuedCount == 0 && broker.executingCount == 0 && broker.reportedCount == 0 && broker.payloadBytes == 0)
         rig.pass(.seconds(40))
         #expect(broker.endedCount == 0 && broker.groupCount == 0 && broker.users.count == 0 && broker.nextDeadline == nil)
-        #expect(broker.orphans.isEmpty && shelf.live.isEmpty)
+        #expect(broker.orphans.isEmpty && shelf.live.isEmpty && shelf.letters.isEmpty)
+        #expect(broker.letterBytes == 0 && broker.pausedCount == 0)
     }
 }

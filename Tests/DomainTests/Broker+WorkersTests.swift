@@ -275,7 +275,11 @@ struct BrokerWorkersTests {
         let rig = Rig()
         let workers = (0..<3).map { _ in rig.ready() }
         let task = try rig.submit(retries: 2, request: 1)
-        for worker in workers { rig.gone(worker) }
+        for worker in workers {
+            rig.gone(worker)
+            // The second retry does not come at once.
+            rig.pass(.seconds(1))
+        }
         #expect(rig.heard() == ["w1 gets t1", "w2 gets t1", "w3 gets t1", "request 1: t1 lost its worker"])
         #expect(task.attempts == 3 && rig.broker.statistics.retried == 2)
     }
@@ -288,6 +292,7 @@ struct BrokerWorkersTests {
         while !task.state.isTerminal {
             let next = rig.ready()
             rig.gone(worker)
+            rig.pass(.seconds(4))
             worker = next
         }
         #expect(task.attempts == attempts)

@@ -110,8 +110,10 @@ final class Rig {
         broker.advance(to: now)
     }
 
-    func complete(_ task: TaskRecord, by worker: Worker, _ result: String = "42") throws(ReportRefusal) {
-        try broker.complete(task.id, by: worker, TaskEvent.Completion(result: SharedBytes(result)), at: now)
+    func complete(
+        _ task: TaskRecord, by worker: Worker, _ result: String = "42", lease: UInt64? = nil
+    ) throws(ReportRefusal) {
+        try broker.complete(task.id, by: worker, lease: lease, TaskEvent.Completion(result: SharedBytes(result)), at: now)
     }
 
     func fail(_ task: TaskRecord, by worker: Worker, _ words: String = "\"oops\"") throws(ReportRefusal) {
@@ -184,6 +186,8 @@ final class Rig {
         case .ended(let ending): "ended \(ending.state) \(ending.sequence)"
         case .removed: "removed"
         case .progressCleared: "cleared"
+        case .letterKept(let letter): "letter \(letter.number)"
+        case .letterRemoved: "letter gone"
         case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
             .deploymentChanged, .deploymentRemoved:
             "what is not the broker's"
@@ -237,6 +241,7 @@ func verdict(_ report: () throws(ReportRefusal) -> Void) -> String {
         switch error {
         case .unknownTask: return "unknown task"
         case .notYours: return "not yours"
+        case .leaseOver: return "lease over"
         case .ended(let state): return "already \(state)"
         }
     }

@@ -14,6 +14,9 @@ final class Shelf {
     /// Events that are written down, by their tasks.
     private(set) var events: [TaskID: [UInt64]] = [:]
 
+    /// Failed tasks that may be tried again.
+    private var kept: [TaskID: DeadLetter] = [:]
+
     /// Writes down what the effects say, in their order.
     func take(_ effects: [Effect]) {
         for effect in effects {
@@ -38,7 +41,11 @@ final class Shelf {
             // An ended one of the same name may have been forgotten in memory.
             #expect(images[image.id]?.state.isTerminal ?? true, "a task is written down twice")
             #expect(image.ending == nil && !image.state.isTerminal)
+            if let letter = image.replayOf {
+                #expect(kept.removeValue(forKey: letter) != nil, "a task takes the place of no letter")
+            }
             images[image.id] = image
+            images[image.id]?.replayOf = nil
             events[image.id] = nil
             numbers[image.id] = count
         case .assigned(let start):
@@ -47,11 +54,13 @@ final class Shelf {
                 $0.worker = start.worker
                 $0.startedAt = start.startedAt
                 $0.attempts = start.attempts
+                $0.lease = start.sequence
             }
         case .requeued(let requeue):
             change(requeue.id, requeue.sequence) {
                 $0.state = .queued
                 $0.retriesLeft = requeue.retriesLeft
+                $0.retryAt = requeue.retryAt
             }
         case .resumed(let id, let sequence):
             #expect(sequence > images[id]?.sequence ?? sequence, "a number may be given twice")
@@ -67,6 +76,10 @@ final class Shelf {
             #expect(images[id]?.state.isTerminal == true, "what is not written is unwritten")
             images[id] = nil
             events[id] = nil
+        case .letterKept(let letter):
+            #expect(images[letter.id]?.state == .failed, "a letter of a task that has not failed")
+            #expect(kept.updateValue(letter, forKey: letter.id) == nil, "a letter is written twice")
+        case .letterRemoved(let id): #expect(kept.removeValue(forKey: id) != nil, "a letter goes that is not there")
         case .progressCleared(let id): images[id]?.progress = nil
         case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
             .deploymentChanged, .deploymentRemoved:
@@ -100,6 +113,9 @@ final class Shelf {
         }
         images[publication.task] = image
     }
+
+    /// In the order of their numbers.
+    var letters: [DeadLetter] { kept.values.sorted { $0.number < $1.number } }
 
     /// As the database would give them back.
     var live: [TaskImage] {

@@ -64,10 +64,6 @@ struct DispatchTranscripts {
             * wait 1s
             b > GET /api/task/$task
             b < 404 {"error":"Task not found or expired"}
-            # Nobody answered for the worker in the meantime.
-            w < ping
-            w < close 1008 no answer to pings
-            w < closed
             """)
     }
 

@@ -156,13 +156,9 @@ struct EventStreamTranscripts {
             * wait 30s
             s < : heartbeat
             r < : heartbeat
-            w < ping
-            w sends pong
             s leaves
             * wait 30s
             r < : heartbeat
-            w < ping
-            w sends pong
             w > {"type":"task_complete","taskId":"$task","result":[1, 2]}
             w < {"type":"task_ack","taskId":"$task"}
             r < id: 2 | event: task_completed | data: {"type":"task_completed","task_id":"$task","success":true,"timestamp":"$end",\
@@ -339,14 +335,8 @@ struct EventStreamTranscripts {
             s stalls
             w > {"type":"task_logs","taskId":"$task","logs":"@400"}
             * wait 30s
-            w < ping
-            w sends pong
             * wait 30s
-            w < ping
-            w sends pong
             * wait 30s
-            w < ping
-            w sends pong
             s reads
             s < \(Self.log("@400", 2))
             s < closed

@@ -249,6 +249,12 @@ final class FakeNetwork {
 
     // MARK: Time
 
+    /// Lets time pass in which nothing is looked at.
+    func skip(_ span: TimeSpan) {
+        now = now + span
+        wait(.zero)
+    }
+
     /// Lets time pass, timers firing on the way.
     ///
     /// - Returns: false where a timer asked again and again for a time that had come: the reactor would not sleep any more.

@@ -31,6 +31,11 @@ struct RoutesTests {
         return switch found {
         case .submit(.dispatch): "submit"
         case .submit(.gpu): "submit gpu"
+        case .letters: "letters"
+        case .letter(let id): "letter \(id?.description ?? "-")"
+        case .removeLetter(let id): "remove letter \(id?.description ?? "-")"
+        case .replayLetter(let id): "replay \(id?.description ?? "-")"
+        case .replayLetters: "replay all"
         case .gpuTask(let id): "gpu task \(id)"
         case .gpuConnections(let id): "gpu connections \(id)"
         case .gpuStatistics: "gpu statistics"
@@ -107,6 +112,8 @@ struct RoutesTests {
         ("/api/alerts?limit=1", "alerts", get), ("/api/fleet", "fleet", get),
         ("/api/deployments/d/start", "start deployment d", post), ("/api/deployments/a%2Fb/stop", "stop deployment a/b", post),
         ("/api/deployments/d/restart", "restart deployment d", post), ("/api/deployments/start/stop", "stop deployment start", post),
+        ("/api/dead-letters?limit=3", "letters", get), ("/api/dead-letters/replay", "replay all", post),
+        ("/api/dead-letters/x/replay", "replay x", post), ("/api/dead-letters/%01/replay", "replay -", post),
         ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get),
     ])
     func table(_ target: String, _ expected: String, _ allow: String) {
@@ -162,7 +169,15 @@ struct RoutesTests {
         #expect(route("GET", "/engine.io/x", isTestMode: true) == "not found")
     }
 
+    @Test("a letter is read and removed; a name that no task can have is one that is not there")
+    func letters() {
+        #expect(route("GET", "/api/dead-letters/x") == "letter x" && route("DELETE", "/api/dead-letters/a%2Fb") == "remove letter a/b")
+        #expect(route("GET", "/api/dead-letters/%0a") == "letter -" && route("DELETE", "/api/dead-letters/%0a") == "remove letter -")
+        #expect(route("POST", "/api/dead-letters/x") == "not allowed GET, HEAD, DELETE, OPTIONS")
+    }
+
     @Test("what is nobody's path is not found", arguments: [
+        "/api/dead-letters/", "/api/dead-letters/x/y", "/api/dead-letters/x/replay/y",
         "/", "/api", "/api/openai/", "/api/openaix", "/api/task", "/api/task/", "/api/task/a/b", "/API/openai", "/ws/", "/healthz/x",
         "/api/task/task/x/register", "/api/task/task/x/ended", "/api/v1", "/api/v1/progress", "/api/tasks/x",
         "/api/deployments/", "/api/deployments/d/pause", "/api/deployments/d/start/x", "/api/alerts/x", "/api/fleet/", "/engine.io/",

@@ -143,11 +143,8 @@ struct TaskWatchTranscripts {
             g < {"type":"heartbeat","task_id":"$task","timestamp":"2023-11-14T22:13:50.000Z"}
             g < ping
             g sends pong
-            w < ping
-            w sends pong
             * wait 30s
             g < close 4000 no message for too long
-            w < ping
             """)
     }
 

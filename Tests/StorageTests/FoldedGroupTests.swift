@@ -14,14 +14,14 @@ struct FoldedGroupTests {
     private static func place(_ entry: Int) -> FoldedGroup.Place { FoldedGroup.Place(batch: 0, entry: entry) }
 
     private static let begin = TaskAssignment(id: name(1), worker: SharedBytes("W1"), startedAt: time(1_100), attempts: 1, sequence: 2)
-    private static let again = TaskRequeue(id: name(1), retriesLeft: 4, sequence: 3)
+    private static let again = TaskRequeue(id: name(1), retriesLeft: 4, retryAt: time(1_900), sequence: 3)
 
     @Test("a task that begins and ends within the group is written once, as it ended, without its payload")
     func whole() {
         let group = FoldedGroupTests.fold(.submitted(image(1)), .assigned(FoldedGroupTests.begin), .ended(ending(1)))
         var wanted = image(1)
         (wanted.state, wanted.worker, wanted.startedAt, wanted.attempts) = (.completed, SharedBytes("W1"), time(1_100), 1)
-        (wanted.sequence, wanted.payload, wanted.ending) = (9, .empty, ending(1))
+        (wanted.sequence, wanted.payload, wanted.ending, wanted.lease) = (9, .empty, ending(1), 2)
         #expect(group.steps == [.insert(life: 0)] && group.images == [wanted])
     }
 
@@ -40,7 +40,7 @@ struct FoldedGroupTests {
         let group = FoldedGroupTests.fold(.submitted(image(1)), .assigned(FoldedGroupTests.begin), .requeued(FoldedGroupTests.again))
         var wanted = image(1)
         (wanted.state, wanted.worker, wanted.startedAt, wanted.attempts) = (.queued, SharedBytes("W1"), time(1_100), 1)
-        (wanted.sequence, wanted.retriesLeft) = (3, 4)
+        (wanted.sequence, wanted.retriesLeft, wanted.lease, wanted.retryAt) = (3, 4, 2, time(1_900))
         #expect(group.steps == [.insert(life: 0)] && group.images == [wanted])
     }
 
@@ -106,20 +106,24 @@ extension FoldedGroupTests {
             clock += Int(below(3))
             let number = Int(below(3)) + 1
             let sequence = below(60)
-            switch below(16) {
+            switch below(18) {
             case 0, 1, 2: return .submitted(task(number, sequence))
             case 3, 4:
                 return .assigned(
                     TaskAssignment(
                         id: name(number), worker: text(), startedAt: time(clock), attempts: Int(below(5)), sequence: sequence))
-            case 5: return .requeued(TaskRequeue(id: name(number), retriesLeft: Int(below(5)), sequence: sequence))
+            case 5:
+                let retryAt = below(2) == 0 ? nil : time(clock + 50)
+                return .requeued(TaskRequeue(id: name(number), retriesLeft: Int(below(5)), retryAt: retryAt, sequence: sequence))
             case 6, 7, 8: return .ended(end(number, sequence))
             case 9: return .resumed(name(number), sequence: sequence)
             case 10, 11: return .happened(event(number, sequence, kind: UInt8(below(2)), bytes: text() ?? .empty, at: clock))
             case 12: return .logged(log(number, sequence, "\(clock)", at: clock))
             case 13: return .progressed(progress(number, Int(sequence), at: clock))
             case 14: return .removed(name(number))
-            default: return .progressCleared(name(number))
+            case 15: return .progressCleared(name(number))
+            case 16: return .letterKept(letter(number, place: clock))
+            default: return .letterRemoved(name(number))
             }
         }
 
@@ -129,6 +133,8 @@ extension FoldedGroupTests {
             task.metadata = text()
             task.worker = text()
             if below(2) == 0 { task.state = .executing }
+            if below(3) == 0 { task.replayOf = name(Int(below(3)) + 1) }
+            (task.retries, task.lease) = (Int(below(4)), sequence)
             return task
         }
 
@@ -150,11 +156,12 @@ extension FoldedGroupTests {
                 [
                     "id", "user_id", "project_id", "task_group", "model", "type", "priority", "provider", "origin", "is_detached",
                     "timeout_ms", "retries_left", "attempts", "idempotency_key", "created_at", "enqueued_at", "deadline_at", "state",
-                    "sequence", "worker", "started_at", "ended_at", "failure",
+                    "sequence", "worker", "started_at", "ended_at", "failure", "retries", "lease", "retry_at",
                 ], "tasks ORDER BY number"
             ),
             ([task, "bytes"], "task_payloads ORDER BY task"),
             ([task, "bytes"], "task_metadata ORDER BY task"),
+            (["number", "id", "words", "payload"], "dead_letters ORDER BY number"),
             (
                 [
                     task, "content", "error_code", "error_type", "details", "step", "reason", "execution_time", "cost", "cost_per_hour",
@@ -197,6 +204,6 @@ extension FoldedGroupTests {
         }
         let left = try folded.recover(endedSince: time(0), endedBytesMax: .max)
         let right = try plain.recover(endedSince: time(0), endedBytesMax: .max)
-        #expect(left.live == right.live && left.ended == right.ended)
+        #expect(left.live == right.live && left.ended == right.ended && left.letters == right.letters)
     }
 }

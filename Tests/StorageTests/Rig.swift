@@ -174,6 +174,15 @@ func ending(_ number: Int, _ outcome: Outcome = .completed(result: SharedBytes("
     return TaskEnding(id: name(number), event: event, failure: failure, endedAt: time(when), sequence: 9)
 }
 
+/// A letter of little to say; its place is its own.
+func letter(_ number: Int, place: Int = 1, payload: Int = 5) -> DeadLetter {
+    let submission = Submission(
+        payload: SharedBytes([UInt8](repeating: 0x71, count: payload)), group: SharedBytes("g"), timeout: .seconds(60))
+    return DeadLetter(
+        number: UInt64(place), id: name(number), submission: submission, attempts: 1, createdAt: time(1_000), failedAt: time(2_000),
+        failure: .timeout)
+}
+
 func event(_ number: Int, _ sequence: UInt64, kind: UInt8 = 1, bytes: SharedBytes = SharedBytes("e"), at when: Int = 1_500) -> EventRow {
     EventRow(taskID: name(number), sequence: sequence, kind: kind, at: time(when), bytes: bytes)
 }

@@ -104,7 +104,41 @@ struct SchemaTests {
 
     @Test("the statements of a version that files have are never changed: a new version follows")
     func frozen() {
-        #expect(Schema.current.steps.map(SchemaTests.fingerprint).prefix(1) == [0xa043_2590_8486_3c4f])
+        let prints = Schema.current.steps.map(SchemaTests.fingerprint)
+        #expect(prints.prefix(2) == [0xa043_2590_8486_3c4f, 0xe942_0209_d15f_5a74], "\(prints.map { String($0, radix: 16) })")
+    }
+
+    /// Writes two tasks as the versions before the third did: one that lives, in its second attempt of three, and one that has ended.
+    private static func write(_ database: inout Database) throws {
+        let columns = "(id, task_group, priority, origin, is_detached, timeout_ms, created_at, enqueued_at, retries_left, attempts,"
+        let common = "'default', 1, 0, 1, 60000, 1000, 1000"
+        try database.execute(
+            "INSERT INTO tasks \(columns) state, sequence, worker, started_at) VALUES ('\(name(1))', \(common), 1, 2, 1, 3, 'W1', 1500)")
+        try database.execute("INSERT INTO tasks \(columns) state, sequence, ended_at) VALUES ('\(name(2))', \(common), 0, 0, 2, 9, 2000)")
+        try database.execute("INSERT INTO task_payloads (task, bytes) VALUES (1, x'7070707070')")
+        try database.execute("INSERT INTO task_outcomes (task, content, execution_time) VALUES (2, x'7b7d', 1000000000)")
+    }
+
+    @Test("a file of version 2 gets numbers for assignments and a place for letters, and keeps what it has")
+    func versionTwo() throws {
+        let scratch = try Scratch()
+        do {
+            let store = try Store(scratch.location, StorageSettings(), schema: Schema(steps: Array(Schema.current.steps.prefix(2))))
+            try SchemaTests.write(&store.database)
+            try store.close()
+        }
+        for life in 0..<2 {
+            var rig = try Rig(scratch.location)
+            let found = try rig.recover()
+            var wanted = image(1)
+            (wanted.state, wanted.worker, wanted.startedAt, wanted.sequence) = (.executing, SharedBytes("W1"), time(1_500), 3)
+            // One try is left, and one was used; what the assignment was called nobody knows.
+            (wanted.attempts, wanted.retries, wanted.retriesLeft, wanted.lease) = (2, 2, 1, 0)
+            #expect(found.live == [wanted] && found.ended.map(\.ending) == [ending(2)])
+            #expect(found.letters == (0..<life).map { letter($0, place: $0 + 1) })
+            try rig.write(.letterKept(letter(life, place: life + 1)))
+            try rig.journal.close()
+        }
     }
 
     @Test("a file of version 1 gets the tables of the fleet when it is opened, and keeps its tasks and sessions")
@@ -112,9 +146,8 @@ struct SchemaTests {
         let scratch = try Scratch()
         do {
             let store = try Store(scratch.location, StorageSettings(), schema: Schema(steps: [Schema.current.steps[0]]))
-            let records: [Record] = [
-                .submitted(image(1)), .submitted(image(2)), .ended(ending(2)), .happened(event(1, 4)), .sessionOpened(session("a")),
-            ]
+            try SchemaTests.write(&store.database)
+            let records: [Record] = [.happened(event(1, 4)), .sessionOpened(session("a"))]
             try store.commit([records.enumerated().map { RecordEntry(number: UInt64($0.offset) + 1, record: $0.element) }])
             try store.close()
         }
@@ -136,7 +169,7 @@ struct SchemaTests {
             try rig.journal.close()
         }
         var database = try Database(scratch.file)
-        #expect(try database.number("PRAGMA user_version") == 2)
+        #expect(try database.number("PRAGMA user_version") == 3)
         var fresh = try Database(nil)
         try Schema.current.migrate(&fresh)
         let tables = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"

@@ -32,9 +32,14 @@ struct StoreTests {
         try rig.write(.assigned(TaskAssignment(id: name(1), worker: worker, startedAt: time(1_100), attempts: 1, sequence: 2)))
         var wanted = image(1)
         (wanted.state, wanted.worker, wanted.startedAt, wanted.attempts, wanted.sequence) = (.executing, worker, time(1_100), 1, 2)
+        wanted.lease = 2
         #expect(try rig.recover().live == [wanted])
-        try rig.write(.requeued(TaskRequeue(id: name(1), retriesLeft: 0, sequence: 3)))
-        (wanted.state, wanted.retriesLeft, wanted.sequence) = (.queued, 0, 3)
+        try rig.write(.requeued(TaskRequeue(id: name(1), retriesLeft: 0, retryAt: time(5_000), sequence: 3)))
+        (wanted.state, wanted.retriesLeft, wanted.retryAt, wanted.sequence) = (.queued, 0, time(5_000), 3)
+        #expect(try rig.recover().live == [wanted])
+        // Its next try may be at once.
+        try rig.write(.requeued(TaskRequeue(id: name(1), retriesLeft: 0, sequence: 4)))
+        (wanted.retryAt, wanted.sequence) = (nil, 4)
         #expect(try rig.recover().live == [wanted])
     }
 

@@ -103,6 +103,8 @@ struct LimitsTests {
     private static let contradictions: [@Sendable (inout Limits) -> Void] = [
         { $0.taskTimeoutMax = .seconds(1) },
         { $0.taskTimeoutDefault = .seconds(601) },
+        { $0.workerLease = .milliseconds(99) },
+        { $0.retryDelay = $0.retryDelayMax + .milliseconds(1) },
         { $0.headerBytesMax = $0.targetBytesMax - 1 },
         { $0.headerBytesMax = 65_536 },
         { $0.headerCountMax = 255 },

@@ -5,9 +5,13 @@ public import Base
 
 extension Broker {
     /// Writes the task down as it stands.
-    func record(_ task: TaskRecord) {
+    ///
+    /// - Parameter letter: the dead letter that it takes the place of.
+    func record(_ task: TaskRecord, replaying letter: TaskID? = nil) {
         task.keeping = .recorded
-        effects.append(.record(.submitted(image(of: task))))
+        var image = image(of: task)
+        image.replayOf = letter
+        effects.append(.record(.submitted(image)))
         guard let ending = task.ending, let endedAt = task.endedAt else { return }
         let failure: FailureKind? = if case .failed(let reason) = task.outcome { FailureKind(reason) } else { nil }
         effects.append(.record(.ended(TaskEnding(id: task.id, event: ending, failure: failure, endedAt: endedAt, sequence: task.sequence))))
@@ -27,6 +31,7 @@ extension Broker {
     /// Writes down, and lets it be told, that somebody began with the task.
     func begin(_ task: TaskRecord, at now: Moment) {
         let publication = number(.started(TaskEvent.Start(startedAt: now.wall, attempt: task.attempts)), of: task, at: now)
+        task.lease = publication.sequence
         if task.isRecorded { recordStart(task, at: now) }
         announce(publication, of: task)
     }
@@ -43,8 +48,11 @@ extension Broker {
     ///
     /// - Parameter image: what was to be written: the name may be another task's by now.
     public func recordFailed(of image: TaskImage, at now: Moment) {
+        if let letter = image.replayOf { letters.reopen(letter, from: image.id) }
         guard let task = tasks[image.id], task.isRecorded, task.createdAt == image.createdAt else { return }
         task.keeping = .refused
+        // What has failed meanwhile is written nowhere either.
+        _ = letters.remove(task.id)
         guard task.isDetached else { return }
         if !task.state.isTerminal { withdraw(task, .cancelled, at: now) }
         tasks.releaseKey(of: task)
@@ -55,8 +63,9 @@ extension Broker {
         TaskImage(
             id: task.id, userID: task.user, projectID: task.project, group: task.group?.name ?? .empty, model: task.model, type: task.type,
             priority: task.priority, provider: task.provider, origin: task.origin, isDetached: task.isDetached, metadata: task.metadata,
-            payload: task.payload, timeout: task.timeout, retriesLeft: task.retriesLeft, attempts: task.attempts,
-            idempotencyKey: task.idempotencyKey, createdAt: task.createdAt, enqueuedAt: task.enqueuedAt, deadline: deadline(of: task),
+            payload: task.payload, timeout: task.timeout, retries: task.retries, retriesLeft: task.retriesLeft, attempts: task.attempts,
+            lease: task.lease, retryAt: task.pause?.until, idempotencyKey: task.idempotencyKey, createdAt: task.createdAt,
+            enqueuedAt: task.enqueuedAt, deadline: deadline(of: task),
             state: task.state.isTerminal ? .executing : task.state, sequence: task.sequence, worker: task.lastWorker?.text,
             startedAt: task.startedAt)
     }

@@ -19,11 +19,11 @@ extension Broker {
         let living = live.filter { !$0.state.isTerminal }.map { image in
             let task = revive(image, in: &rooms, at: now)
             insert(task)
-            return (task, image.deadline)
+            return (task: task, image: image)
         }
         // A user's tasks stand in the order of their coming. Sorting leaves those of one moment as they are.
-        for task in (over + living.map(\.0)).sorted(by: { $0.createdAt < $1.createdAt }) { users.insert(task) }
-        for (task, deadline) in living { resume(task, until: deadline, at: now) }
+        for task in (over + living.map(\.task)).sorted(by: { $0.createdAt < $1.createdAt }) { users.insert(task) }
+        for (task, image) in living { resume(task, image, at: now) }
         if !orphans.isEmpty { _ = alarms.insert(now.instant + limits.recoveryGrace, .recoveryGrace) }
         expire(at: now.instant)
     }
@@ -64,14 +64,14 @@ extension Broker {
     }
 
     /// Puts a task that has not ended where it belongs.
-    private func resume(_ task: TaskRecord, until deadline: WallTime?, at now: Moment) {
+    private func resume(_ task: TaskRecord, _ image: TaskImage, at now: Moment) {
         guard let group = task.group else {
             recordResumption(of: task)
             return listenForSilence(of: task)
         }
         groups[group.name] = group
         switch task.state {
-        case .queued: group.line.append(task)
+        case .queued: if !resumePause(of: task, until: image.retryAt, at: now) { group.line.append(task) }
         case .executing:
             orphans[task.lastWorker, default: []].append(task)
             group.orphanCount += 1
@@ -80,7 +80,7 @@ extension Broker {
         // Whoever waited for it went with the earlier process, and has no name for it.
         guard task.isDetached || task.idempotencyKey != nil else { return withdraw(task, .cancelled, at: now) }
         recordResumption(of: task)
-        let end = deadline.map { now.instant(of: $0) } ?? task.submittedInstant + task.timeout
+        let end = image.deadline.map { now.instant(of: $0) } ?? task.submittedInstant + task.timeout
         task.deadline = alarms.insert(max(end, now.instant), .taskDeadline(task))
     }
 

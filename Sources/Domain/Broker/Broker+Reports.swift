@@ -99,6 +99,7 @@ extension Broker {
         guard task.state.isTerminal else { return .active(task) }
         hub.forget(&task.stream)
         forget(task)
+        forgetLetter(of: id)
         return .removed
     }
 

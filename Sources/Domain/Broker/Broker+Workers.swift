@@ -18,7 +18,10 @@ extension Broker {
         let id = resuming.flatMap { hands.isEmpty ? nil : $0 } ?? nextWorkerID()
         let worker = Worker(id: id, group: group, connection: connection, at: now)
         worker.hands = hands
-        for task in hands { task.worker = worker }
+        for task in hands {
+            task.worker = worker
+            worker.unconfirmed.insert(task.id)
+        }
         group.workers[worker.id] = worker
         group.staffCount += 1
         workerCount += 1
@@ -41,12 +44,16 @@ extension Broker {
 
     /// The worker takes tasks from now on. What it leaves unsaid stays as it was.
     ///
+    /// - Parameter held: what it has in hand, from a worker that came back: what it got by its name and does not list is taken from it.
     /// - Precondition: `concurrency` and `models` lie within the limits.
-    public func workerReady(_ worker: Worker, concurrency: Int?, models: [SharedBytes]?, rate: Rate? = nil, at now: Moment) {
+    public func workerReady(
+        _ worker: Worker, concurrency: Int?, models: [SharedBytes]?, rate: Rate? = nil, held: [TaskID]? = nil, at now: Moment
+    ) {
         guard worker.phase != .gone else { return }
         if let timer = worker.readyTimer { _ = alarms.cancel(timer) }
         worker.readyTimer = nil
         if let rate { worker.rate = rate }
+        let wasRelieved = held.map { reconcile(worker, with: $0, at: now) } ?? false
         if worker.phase == .draining { worker.group.staffCount += 1 }
         if let models {
             if worker.phase != .draining { worker.group.declare(worker.models, by: -1) }
@@ -63,7 +70,7 @@ extension Broker {
             worker.abandoned = [:]
         }
         worker.group.relist(worker)
-        if models == nil { fill(worker, at: now) } else { fill(worker.group, at: now) }
+        if models == nil, !wasRelieved { fill(worker, at: now) } else { fill(worker.group, at: now) }
     }
 
     /// The worker takes no new tasks; it is told when its hands are empty.
@@ -107,35 +114,9 @@ extension Broker {
         return true
     }
 
-    /// What a worker had in hand that will not come back waits again, or fails.
-    ///
-    /// - Parameter left: in the order in which they started.
-    func giveUp(_ left: [TaskRecord], at now: Moment) {
-        // Backwards, so that the one that started first stands first in the line again.
-        for task in left.reversed() {
-            task.worker = nil
-            guard let group = task.group, task.retriesLeft > 0 else {
-                end(task, .failed(.workerDisconnected), at: now)
-                continue
-            }
-            task.retriesLeft -= 1
-            statistics.retried += 1
-            count(task, by: -1)
-            task.move(to: .queued)
-            count(task, by: 1)
-            group.line.prepend(task)
-            let publication = number(.queued, of: task, at: now)
-            if task.isRecorded {
-                let requeue = TaskRequeue(id: task.id, retriesLeft: task.retriesLeft, sequence: publication.sequence)
-                effects.append(.record(.requeued(requeue)))
-            }
-            announce(publication, of: task)
-        }
-    }
-
     /// A group lives as long as a worker or a task is in it: workers name groups freely.
     func forgetIfEmpty(_ group: Group) {
-        guard group.workers.isEmpty, group.line.isEmpty, group.orphanCount == 0 else { return }
+        guard group.workers.isEmpty, group.line.isEmpty, group.orphanCount == 0, group.pausedCount == 0 else { return }
         groups[group.name] = nil
     }
 
@@ -190,51 +171,65 @@ extension Broker {
     // MARK: What workers say
 
     public func complete(
-        _ id: TaskID, by worker: Worker, _ completion: TaskEvent.Completion, at now: Moment
+        _ id: TaskID, by worker: Worker, lease: UInt64? = nil, _ completion: TaskEvent.Completion, at now: Moment
     ) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: true, at: now)
+        let task = try inHand(id, of: worker, lease, isFinal: true, at: now)
         let timed = completion.timed(task.elapsed(at: now.instant), rate: worker.rate)
         conclude(task, worker, .completed(result: completion.result), .completed(timed), at: now)
     }
 
-    public func fail(_ id: TaskID, by worker: Worker, _ fault: TaskEvent.Fault, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: true, at: now)
+    public func fail(
+        _ id: TaskID, by worker: Worker, lease: UInt64? = nil, _ fault: TaskEvent.Fault, at now: Moment
+    ) throws(ReportRefusal) {
+        let task = try inHand(id, of: worker, lease, isFinal: true, at: now)
         let timed = fault.timed(task.elapsed(at: now.instant), step: task.report?.step, rate: worker.rate)
         conclude(task, worker, .failed(.reported(fault.error)), .failed(timed), at: now)
     }
 
-    public func progress(_ id: TaskID, by worker: Worker, _ report: TaskEvent.Progress, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: false, at: now)
+    public func progress(
+        _ id: TaskID, by worker: Worker, lease: UInt64? = nil, _ report: TaskEvent.Progress, at now: Moment
+    ) throws(ReportRefusal) {
+        let task = try inHand(id, of: worker, lease, isFinal: false, at: now)
         archive(task)
         publish(.progress(task.record(report)), of: task, at: now)
     }
 
     /// The worker wrote lines to the task's log.
-    public func logged(_ id: TaskID, by worker: Worker, _ log: TaskEvent.Log, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: false, at: now)
+    public func logged(
+        _ id: TaskID, by worker: Worker, lease: UInt64? = nil, _ log: TaskEvent.Log, at now: Moment
+    ) throws(ReportRefusal) {
+        let task = try inHand(id, of: worker, lease, isFinal: false, at: now)
         statistics.logLines += 1
         archive(task)
         publish(.log(log), of: task, at: now)
     }
 
     /// The worker sent a piece of the task's result.
-    public func chunk(_ id: TaskID, by worker: Worker, _ piece: SharedBytes, at now: Moment) throws(ReportRefusal) {
-        let task = try inHand(id, of: worker, isFinal: false, at: now)
+    public func chunk(
+        _ id: TaskID, by worker: Worker, lease: UInt64? = nil, _ piece: SharedBytes, at now: Moment
+    ) throws(ReportRefusal) {
+        let task = try inHand(id, of: worker, lease, isFinal: false, at: now)
         statistics.chunks += 1
         publish(.chunk(piece), of: task, at: now)
     }
 
     /// The task, where the worker has it in hand. A final word about a task that ended without the worker frees the room it kept.
-    private func inHand(_ id: TaskID, of worker: Worker, isFinal: Bool, at now: Moment) throws(ReportRefusal) -> TaskRecord {
+    ///
+    /// - Parameter lease: the assignment that the worker speaks of; nil where it does not say, and its connection must do.
+    private func inHand(
+        _ id: TaskID, of worker: Worker, _ lease: UInt64?, isFinal: Bool, at now: Moment
+    ) throws(ReportRefusal) -> TaskRecord {
         guard let task = tasks[id] else {
             if isFinal { release(id, of: worker, at: now) }
             statistics.reportsRefused += 1
             throw .unknownTask
         }
-        guard task.worker === worker, !task.state.isTerminal else {
+        let isPresent = lease.map { $0 == task.lease } ?? true
+        guard task.worker === worker, !task.state.isTerminal, isPresent else {
             if isFinal { release(id, of: worker, at: now) }
             statistics.reportsRefused += 1
-            throw task.state.isTerminal ? .ended(task.state) : .notYours
+            if task.state.isTerminal { throw .ended(task.state) }
+            throw isPresent ? .notYours : .leaseOver
         }
         task.advance(to: TaskRecord.Stage.acknowledged)
         return task

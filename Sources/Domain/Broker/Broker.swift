@@ -16,6 +16,8 @@ public final class Broker {
         case silence(TaskRecord)
         /// The workers of the process before this one have had time enough to come back.
         case recoveryGrace
+        /// A task that waits for its next try has waited enough.
+        case pauseOver(TaskRecord)
     }
 
     public let limits: Limits
@@ -26,6 +28,8 @@ public final class Broker {
     var tasks = TaskTable()
     var users = UserTasks()
     var groups: [SharedBytes: Group] = [:]
+    /// Tasks that failed and may be tried again.
+    var letters: DeadLetters
     /// Tasks that were in the hands of a worker of the process before this one, by its name; nil for a name that says nothing.
     var orphans: [WorkerID?: [TaskRecord]] = [:]
     var alarms = TimerWheel<Alarm>()
@@ -41,6 +45,8 @@ public final class Broker {
     /// Tasks of this server that wait, and that workers have in hand.
     public internal(set) var queuedCount = 0
     public internal(set) var executingCount = 0
+    /// Those of the queued that wait for the time of their next try.
+    public internal(set) var pausedCount = 0
     /// Tasks of outside programs that have not ended.
     public internal(set) var reportedCount = 0
 
@@ -50,6 +56,7 @@ public final class Broker {
         self.limits = limits
         self.random = random
         streams = StreamSource(epoch: self.random.next())
+        letters = DeadLetters(countMax: limits.deadLettersMax, bytesMax: limits.deadLetterBytesMax)
         hub = Hub(
             subscribersMax: limits.connectionsMax, subscriptionsMax: limits.subscriptionsMax, historyLengthMax: limits.historyLengthMax,
             historyBytesMax: limits.historyBytesMax)
@@ -66,6 +73,15 @@ public final class Broker {
             join(known, requester)
             return known
         }
+        return try admit(submission, for: requester, at: now)
+    }
+
+    /// Takes a task in whose key names no other.
+    ///
+    /// - Parameter letter: the dead letter that it takes the place of.
+    func admit(
+        _ submission: Submission, for requester: Requester, replaying letter: TaskID? = nil, at now: Moment
+    ) throws(SubmissionRefusal) -> TaskRecord {
         guard !isClosing else { throw .closing }
         guard let group = groups[submission.group ?? Broker.defaultGroup], group.staffCount > 0 else {
             statistics.refusedNoWorker += 1
@@ -83,12 +99,13 @@ public final class Broker {
         let stream = streams.open(task: id, user: submission.user, project: submission.project)
         let task = TaskRecord(
             id: id, submission: submission, group: group, timeout: timeout, isDetached: requester.isDetached, stream: stream, at: now)
-        task.retriesLeft = min(max(submission.retries, 0), limits.retriesMax)
+        task.retries = min(max(submission.retries, 0), limits.retriesMax)
+        task.retriesLeft = task.retries
         task.deadline = alarms.insert(now.instant + timeout, .taskDeadline(task))
         insert(task)
         users.insert(task)
         statistics.submitted += 1
-        if task.isDetached || task.idempotencyKey != nil { record(task) }
+        if task.isPromised { record(task, replaying: letter) }
         if let worker {
             assign(task, to: worker, at: now)
         } else {
@@ -148,7 +165,11 @@ public final class Broker {
     }
 
     /// How many waiting tasks go before this one, plus one; 0 for a task that waits for no worker.
-    public func position(of task: TaskRecord) -> Int { task.group?.line.position(of: task) ?? 0 }
+    public func position(of task: TaskRecord) -> Int {
+        // It goes before all others once its time has come.
+        if task.pause != nil { return 1 }
+        return task.group?.line.position(of: task) ?? 0
+    }
 
     public func cancel(_ id: TaskID, at now: Moment) -> Cancellation {
         guard let task = tasks[id] else { return .unknownTask }
@@ -170,7 +191,13 @@ public final class Broker {
     func withdraw(_ task: TaskRecord, _ outcome: Outcome, at now: Moment) {
         guard let group = task.group else { return end(task, outcome, at: now) }
         guard let worker = task.worker else {
-            if task.state == .executing { adopt(task) } else { group.line.remove(task) }
+            if task.state == .executing {
+                adopt(task)
+            } else if task.pause != nil {
+                endPause(of: task)
+            } else {
+                group.line.remove(task)
+            }
             end(task, outcome, at: now)
             forgetIfEmpty(group)
             return
@@ -228,6 +255,7 @@ public final class Broker {
         if task.isRecorded {
             let end = TaskEnding(id: task.id, event: ending, failure: failure, endedAt: now.wall, sequence: publication.sequence)
             effects.append(.record(.ended(end)))
+            if let failure { keepLetter(of: task, failure, at: now) }
         }
         if let worker { effects.append(.acknowledge(task.id, worker)) }
         announce(publication, of: task)
@@ -274,14 +302,16 @@ public final class Broker {
 
     /// When something is due next.
     public var nextDeadline: Instant? {
-        guard let alarm = alarms.nextDeadline else { return tasks.nextExpiry }
-        guard let expiry = tasks.nextExpiry else { return alarm }
-        return min(alarm, expiry)
+        var next = alarms.nextDeadline
+        if let expiry = tasks.nextExpiry { next = min(next ?? expiry, expiry) }
+        if let expiry = letters.nextExpiry { next = min(next ?? expiry, expiry) }
+        return next
     }
 
     /// Does what is due: deadlines, workers that count as ready, tasks to be forgotten.
     public func advance(to now: Moment) {
         expire(at: now.instant)
+        expireLetters(at: now.instant)
         rung.removeAll(keepingCapacity: true)
         alarms.advance(to: now.instant, into: &rung)
         for alarm in rung { ring(alarm, at: now) }
@@ -303,6 +333,7 @@ public final class Broker {
             fill(worker, at: now)
         case .silence(let task): silenceOver(task, at: now)
         case .recoveryGrace: graceOver(at: now)
+        case .pauseOver(let task): pauseOver(of: task, at: now)
         }
     }
 

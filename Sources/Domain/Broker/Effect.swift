@@ -56,6 +56,8 @@ public enum ReportRefusal: Error {
     case unknownTask
     /// Another worker has the task in hand, or none.
     case notYours
+    /// It speaks of an assignment that is over: the task was assigned anew since, to whomever.
+    case leaseOver
     /// The task has ended: in this state.
     case ended(TaskState)
 }

@@ -28,6 +28,8 @@ public final class Worker {
     public internal(set) var models: [SharedBytes] = []
     /// The tasks it has in hand.
     public internal(set) var hands: [TaskRecord] = []
+    /// Those that it got by its name when it came back: whether they ever reached it, only the worker knows, and says once.
+    var unconfirmed: Set<TaskID> = []
     /// What its hour costs; nil where it never said.
     public internal(set) var rate: Rate?
     /// Tasks that ended without it (cancelled, timed out) while it may still be busy with them: each keeps its room until the worker
@@ -63,6 +65,8 @@ public final class Group {
     var workers: [WorkerID: Worker] = [:]
     /// Tasks whose worker of an earlier process may still come back.
     var orphanCount = 0
+    /// Tasks that wait for the time of their next try.
+    var pausedCount = 0
     private var declared: [SharedBytes: Int] = [:]
     /// Ready workers with room, listed by how much; within a list, the one whose room changed first is first.
     private var lists: [(first: Worker?, last: Worker?)] = []

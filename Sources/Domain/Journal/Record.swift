@@ -30,6 +30,10 @@ public enum Record: Sendable {
     /// An event of a task, to be replayed from the database.
     case happened(EventRow)
     indirect case ended(TaskEnding)
+    /// A task that failed may be tried again by somebody who looks after such.
+    indirect case letterKept(DeadLetter)
+    /// Nobody wants it tried again, or it made room.
+    case letterRemoved(TaskID)
     /// The task is forgotten, with everything that was remembered about it.
     case removed(TaskID)
     /// The task's progress rows are forgotten; the task stays.
@@ -48,7 +52,7 @@ public enum Record: Sendable {
     /// Whether somebody is told only once this is safe on the disk. The others may be lost with the last moments before a power failure.
     public var isPromise: Bool {
         switch self {
-        case .submitted, .ended, .removed: true
+        case .submitted, .ended, .removed, .letterKept, .letterRemoved: true
         // The numbers behind it may be told before anything else is written of the task.
         case .resumed: true
         case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared: false
@@ -68,7 +72,8 @@ public enum Record: Sendable {
             case .logged(let row): row.text.count
             case .happened(let row): row.bytes.count
             case .ended(let ending): ending.ownedBytes
-            case .requeued, .resumed, .removed, .progressCleared, .sessionTouched, .sessionClosed: 0
+            case .letterKept(let letter): letter.ownedBytes
+            case .requeued, .resumed, .removed, .letterRemoved, .progressCleared, .sessionTouched, .sessionClosed: 0
             case .sessionOpened(let row): row.userAgent.count
             case .activityNoted(let activity): activity.message.count + activity.extra.count
             case .alertChanged(let alert): alert.message.count
@@ -88,6 +93,7 @@ public struct TaskAssignment: Sendable, Equatable {
     public var worker: SharedBytes?
     public var startedAt: WallTime
     public var attempts: Int
+    /// The number of the event by which it is told, which is the assignment's own.
     public var sequence: UInt64
 
     public init(id: TaskID, worker: SharedBytes?, startedAt: WallTime, attempts: Int, sequence: UInt64) {
@@ -103,11 +109,14 @@ public struct TaskAssignment: Sendable, Equatable {
 public struct TaskRequeue: Sendable, Equatable {
     public var id: TaskID
     public var retriesLeft: Int
+    /// Before this it is not tried; nil where it may be at once.
+    public var retryAt: WallTime?
     public var sequence: UInt64
 
-    public init(id: TaskID, retriesLeft: Int, sequence: UInt64) {
+    public init(id: TaskID, retriesLeft: Int, retryAt: WallTime? = nil, sequence: UInt64) {
         self.id = id
         self.retriesLeft = retriesLeft
+        self.retryAt = retryAt
         self.sequence = sequence
     }
 }

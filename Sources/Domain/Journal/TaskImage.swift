@@ -29,8 +29,14 @@ public struct TaskImage: Sendable, Equatable {
     /// What the worker gets; empty once the task has ended.
     public var payload: SharedBytes
     public var timeout: TimeSpan
+    /// How often it may start anew at most, and how often it still may.
+    public var retries: Int
     public var retriesLeft: Int
     public var attempts: Int
+    /// The number of its last assignment; 0 where there was none.
+    public var lease: UInt64
+    /// Before this it is not tried again; nil where it may be at once.
+    public var retryAt: WallTime?
     public var idempotencyKey: SharedBytes?
     public var createdAt: WallTime
     public var enqueuedAt: WallTime
@@ -46,14 +52,17 @@ public struct TaskImage: Sendable, Equatable {
     public var ending: TaskEnding?
     /// Its last remembered progress; only read back, never written with the image.
     public var progress: ProgressRow?
+    /// The dead letter that the task takes the place of, which is forgotten as this is written; never read back.
+    public var replayOf: TaskID?
 
     public init(
         id: TaskID, userID: SharedBytes? = nil, projectID: SharedBytes? = nil, group: SharedBytes, model: SharedBytes? = nil,
         type: SharedBytes? = nil, priority: Priority = .normal, provider: SharedBytes? = nil, origin: TaskOrigin = .dispatched,
-        isDetached: Bool, metadata: SharedBytes? = nil, payload: SharedBytes, timeout: TimeSpan, retriesLeft: Int = 0, attempts: Int = 0,
-        idempotencyKey: SharedBytes? = nil, createdAt: WallTime, enqueuedAt: WallTime, deadline: WallTime? = nil,
-        state: TaskState = .queued, sequence: UInt64 = 0, worker: SharedBytes? = nil, startedAt: WallTime? = nil,
-        ending: TaskEnding? = nil, progress: ProgressRow? = nil
+        isDetached: Bool, metadata: SharedBytes? = nil, payload: SharedBytes, timeout: TimeSpan, retries: Int = 0,
+        retriesLeft: Int = 0, attempts: Int = 0, lease: UInt64 = 0, retryAt: WallTime? = nil, idempotencyKey: SharedBytes? = nil,
+        createdAt: WallTime, enqueuedAt: WallTime, deadline: WallTime? = nil, state: TaskState = .queued, sequence: UInt64 = 0,
+        worker: SharedBytes? = nil, startedAt: WallTime? = nil, ending: TaskEnding? = nil, progress: ProgressRow? = nil,
+        replayOf: TaskID? = nil
     ) {
         self.id = id
         self.userID = userID
@@ -68,8 +77,11 @@ public struct TaskImage: Sendable, Equatable {
         self.metadata = metadata
         self.payload = payload
         self.timeout = timeout
+        self.retries = retries
         self.retriesLeft = retriesLeft
         self.attempts = attempts
+        self.lease = lease
+        self.retryAt = retryAt
         self.idempotencyKey = idempotencyKey
         self.createdAt = createdAt
         self.enqueuedAt = enqueuedAt
@@ -80,6 +92,7 @@ public struct TaskImage: Sendable, Equatable {
         self.startedAt = startedAt
         self.ending = ending
         self.progress = progress
+        self.replayOf = replayOf
     }
 
     /// Bytes that the image holds besides itself.

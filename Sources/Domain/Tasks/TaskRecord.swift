@@ -3,7 +3,7 @@
 public import Base
 
 /// What a client asks to be done.
-public struct Submission: Sendable {
+public struct Submission: Sendable, Equatable {
     /// What the worker gets, as one piece of its format.
     public var payload: SharedBytes
     /// The group's name; nil for the default group.
@@ -65,6 +65,12 @@ public final class TaskRecord {
     /// What an outside program said of it at its coming: a JSON object, byte for byte.
     public let metadata: SharedBytes?
 
+    /// The time before a retry: while it runs the task is queued, and stands in no line.
+    struct Pause {
+        let timer: TimerTicket
+        let until: WallTime
+    }
+
     /// Its events: their numbers, whom they are for, and where they are remembered.
     public var stream: TaskStream
 
@@ -90,7 +96,14 @@ public final class TaskRecord {
     public internal(set) var ending: TaskEvent?
     /// How often it was given to a worker.
     public internal(set) var attempts = 0
+    /// The number of its present assignment, or its last: that of the event by which it was told, which grows with each one and is never
+    /// given twice, also after a restart. 0 before the first.
+    public internal(set) var lease: UInt64 = 0
+    /// How often it was to start anew at most, and how often it still may.
+    var retries: Int
     var retriesLeft: Int
+    /// Until when it waits to be tried again; nil where it does not.
+    var pause: Pause?
     /// Events of this task so far.
     public var sequence: UInt64 { stream.sequence }
     public var user: SharedBytes? { stream.origin.user }
@@ -133,6 +146,7 @@ public final class TaskRecord {
         idempotencyKey = submission.idempotencyKey
         payload = submission.payload
         self.isDetached = isDetached
+        retries = submission.retries
         retriesLeft = submission.retries
         createdAt = now.wall
         enqueuedAt = now.wall
@@ -156,6 +170,7 @@ public final class TaskRecord {
         idempotencyKey = nil
         payload = .empty
         isDetached = true
+        retries = 0
         retriesLeft = 0
         createdAt = now.wall
         enqueuedAt = now.wall
@@ -181,8 +196,10 @@ public final class TaskRecord {
         idempotencyKey = image.state == .cancelled && !image.isDetached ? nil : image.idempotencyKey
         payload = image.state.isTerminal ? .empty : image.payload
         isDetached = image.isDetached
+        retries = image.retries
         retriesLeft = image.retriesLeft
         attempts = image.attempts
+        lease = image.lease
         createdAt = image.createdAt
         enqueuedAt = image.enqueuedAt
         startedAt = image.startedAt
@@ -256,6 +273,9 @@ public final class TaskRecord {
         case .inMemory, .refused: false
         }
     }
+
+    /// Whether somebody was told that it would be done, or may ask for it by its key: then it is written down as it comes.
+    var isPromised: Bool { isDetached || idempotencyKey != nil }
 
     /// Bytes that users gave and that a task holds until it has ended.
     var heldBytes: Int { payload.count + (metadata?.count ?? 0) }
