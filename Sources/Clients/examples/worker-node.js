@@ -49,16 +49,17 @@ function connect() {
     else send({ type: 'ping' });
   }, heartbeat);
 
-  async function work(taskId, payload) {
+  // `lease` says which assignment of the task this is: words about one that is over are refused.
+  async function work(taskId, lease, payload) {
     const began = Date.now();
     const control = new AbortController();
     running.set(taskId, control);
-    const report = (progress, message) => send({ type: 'task_progress', taskId, progress, message });
+    const report = (progress, message) => send({ type: 'task_progress', taskId, lease, progress, message });
     try {
       const result = await processTask(payload, report, control.signal);
-      send({ type: 'task_complete', taskId, result, duration: Date.now() - began });
+      send({ type: 'task_complete', taskId, lease, result, duration: Date.now() - began });
     } catch (error) {
-      send({ type: 'task_error', taskId, error: error.message, duration: Date.now() - began });
+      send({ type: 'task_error', taskId, lease, error: error.message, duration: Date.now() - began });
     }
     running.delete(taskId);
   }
@@ -72,7 +73,7 @@ function connect() {
       send({ type: 'ready' });
     } else if (message.type === 'task') {
       console.log(`working on ${message.taskId}`);
-      work(message.taskId, message.payload);
+      work(message.taskId, message.lease, message.payload);
     } else if (message.type === 'cancel' && running.has(message.taskId)) {
       console.log(`cancelled ${message.taskId}`);
       running.get(message.taskId).abort();

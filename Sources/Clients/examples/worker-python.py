@@ -36,16 +36,17 @@ def process_task(payload, report, cancelled):
     return {"success": True, "data": " ".join(words)}
 
 
-def work(send, task_id, payload, running):
-    """Does one task, on a thread of its own, so that the connection stays awake meanwhile."""
+def work(send, task_id, lease, payload, running):
+    """Does one task, on a thread of its own, so that the connection stays awake meanwhile.
+    `lease` says which assignment of the task this is: words about one that is over are refused."""
     began = time.monotonic()
     try:
-        def report(percent, text): send(type="task_progress", taskId=task_id, progress=percent, message=text)
+        def report(percent, text): send(type="task_progress", taskId=task_id, lease=lease, progress=percent, message=text)
         answer = {"type": "task_complete", "result": process_task(payload, report, running[task_id])}
     except Exception as error:
         answer = {"type": "task_error", "error": str(error)}
     del running[task_id]
-    send(**answer, taskId=task_id, duration=round(1000 * (time.monotonic() - began)))
+    send(**answer, taskId=task_id, lease=lease, duration=round(1000 * (time.monotonic() - began)))
 
 
 def receive(ws):
@@ -72,7 +73,7 @@ def serve(ws, running):
         elif message["type"] == "task":
             print(f"working on {task_id}", flush=True)
             running[task_id] = threading.Event()
-            threading.Thread(target=work, args=(send, task_id, message["payload"], running), daemon=True).start()
+            threading.Thread(target=work, args=(send, task_id, message.get("lease"), message["payload"], running), daemon=True).start()
         elif message["type"] == "cancel" and task_id in running:
             print(f"cancelled {task_id}", flush=True)
             running[task_id].set()
