@@ -46,7 +46,7 @@ def test_task_message_has_exactly_its_members(server, group):
     with Worker(server, group, ready=True) as worker:
         pending = server.submit(group, {"prompt": "美丽的少女"})
         task = worker.take()
-        assert task.keys() == {"type", "taskId", "payload"}
+        assert task.keys() == {"type", "taskId", "lease", "payload"} and task["lease"] == 1
         assert task["payload"]["model"] == "default" and task["payload"]["data"] == {"prompt": "美丽的少女"}
         worker.finish(task["taskId"])
         pending.answer()
