@@ -13,6 +13,8 @@ internal import WebSockets
 enum Surface: Hashable, Sendable, CaseIterable {
     /// D: tasks are given, asked for and cancelled.
     case dispatch
+    /// D: failed tasks are listed: whoever asks learns names, and a name is all that protects a task without an owner.
+    case letters
     /// D: tasks are done.
     case worker
     /// G: one task is watched.
@@ -36,7 +38,8 @@ extension Route {
     var surface: Surface? {
         switch self {
         case .submit(.dispatch), .task, .cancel: .dispatch
-        case .letters, .letter, .removeLetter, .replayLetter, .replayLetters: .dispatch
+        case .letter, .removeLetter, .replayLetter: .dispatch
+        case .letters, .replayLetters: .letters
         case .submit(.gpu), .gpuTask, .gpuConnections, .gpuStatistics, .taskSocket, .eventStream: .task
         case .userTask, .userTasks, .removeTask, .userSocket: .user
         case .report, .reports, .producerSocket: .producer
@@ -93,8 +96,8 @@ public struct Authentication: Sendable {
         case (.off, _): .nothing
         case (.users, .dispatch), (.users, .worker), (.users, .hub), (.users, .monitor), (.users, .registry), (.users, .operations):
             .nothing
-        case (.users, .task), (.users, .user): .token
-        case (.all, .dispatch), (.all, .task), (.all, .user), (.all, .hub), (.all, .monitor): .token
+        case (.users, .letters), (.users, .task), (.users, .user): .token
+        case (.all, .dispatch), (.all, .letters), (.all, .task), (.all, .user), (.all, .hub), (.all, .monitor): .token
         case (.users, .producer), (.all, .producer), (.all, .registry): .publisher
         case (.all, .worker): .worker
         case (.all, .operations): .admin

@@ -1,5 +1,6 @@
 // LetterRequests: the dead letters over HTTP: listed, read, replayed, removed. Who may act for the task's user may do all of it; to others
-// a letter is as if it were not there. What makes a task, or forgets a letter, is answered once it is written down.
+// a letter is as if it were not there. One that has no owner is only found by its name: a list shows a user's own, and an admin all. What
+// makes a task, or forgets a letter, is answered once it is written down.
 internal import Base
 internal import Dialects
 internal import Domain
@@ -29,7 +30,7 @@ final class LetterRequests {
                 let question = try DeadLetterAPI.readQuestion(limit: limit, cursor: cursor, group: group)
                 let (letters, hasMore) = context.broker.letters(
                     before: question.before, in: question.group, limit: question.limit, wordsBytesMax: DeadLetterAPI.wordsBytesMax,
-                    where: { principal.owns($0) })
+                    where: { principal.lists($0) })
                 context.text.removeAll()
                 DeadLetterAPI.write(letters, hasMore: hasMore, to: &context.text)
                 responses.respond(conversation, .ok, at: now)
@@ -81,7 +82,7 @@ final class LetterRequests {
                 return responses.fail(conversation, .serviceUnavailable, LetterRequests.notStored, at: now)
             }
             let replays = context.broker.replayAll(
-                in: group, max: context.limits.replaysPerRequestMax, where: { principal.owns($0) }, at: context.moment(now))
+                in: group, max: context.limits.replaysPerRequestMax, where: { principal.lists($0) }, at: context.moment(now))
             guard !replays.tasks.isEmpty else {
                 return answer(conversation, replayed: 0, refused: replays.refused, remaining: replays.remaining, at: now)
             }
@@ -166,4 +167,9 @@ final class LetterRequests {
 extension Principal {
     /// Whether the one may know of a letter, and have it replayed or removed: who may cancel its task.
     fileprivate func owns(_ letter: DeadLetter) -> Bool { mayActFor(letter.submission.user) }
+
+    /// Whether a list that the one asks for has a letter in it.
+    fileprivate func lists(_ letter: DeadLetter) -> Bool {
+        maySeeAll || (!isAnonymous && letter.submission.user == user)
+    }
 }

@@ -151,7 +151,7 @@ final class Requests {
         case .user: users.refuseTask(conversation, at: now)
         case .producer: producers.answer(conversation, Judgement(.refused(.unknownTask)), at: now)
         case .hub: hub.refuseTask(conversation, at: now)
-        case .dispatch, .task, .worker, .monitor, .registry, .operations:
+        case .dispatch, .letters, .task, .worker, .monitor, .registry, .operations:
             responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
         }
     }

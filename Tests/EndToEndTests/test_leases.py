@@ -1,4 +1,5 @@
 """Workers that stop without a word, tasks that run again, and those that failed and are tried again by hand; also across `kill -9`."""
+import functools
 import json
 import os
 import signal
@@ -38,7 +39,8 @@ print(ws.recv(), flush=True)
 
 @pytest.fixture
 def home(launch, tmp_path):
-    return Home(launch, tmp_path / "data")
+    # Lists of dead letters show a user's own, and all where nobody is asked who he is.
+    return Home(functools.partial(launch, AUTH="off"), tmp_path / "data")
 
 
 def metric(server, name):
@@ -245,7 +247,7 @@ def test_the_oldest_letters_give_way_and_none_is_kept_for_ever(home):
 
 
 def test_letters_without_a_disk(launch):
-    server = launch("--data", ":memory:")
+    server = launch("--data", ":memory:", AUTH="off")
     with Worker(server, "g", ready=True) as worker:
         task_id = server.queue("g")
         worker.take(task_id)

@@ -48,6 +48,7 @@ struct AuthenticationTests {
     func rules(_ mode: Authentication.Mode) throws {
         let expected: [Surface: [Authentication.Mode: Authentication.Demand]] = [
             .dispatch: [.all: .token],
+            .letters: [.users: .token, .all: .token],
             .worker: [.all: .worker],
             .task: [.users: .token, .all: .token],
             .user: [.users: .token, .all: .token],

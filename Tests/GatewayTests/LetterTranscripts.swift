@@ -204,4 +204,34 @@ struct LetterTranscripts {
             a < 200 {"taskId":"$two","status":"executing","workerId":"$w","startedAt":1700000000000}
             """)
     }
+    @Test("a letter without an owner is had by its name, and stands in no list but an admin's", arguments: Chunking.all)
+    func names(_ chunking: Chunking) throws {
+        let (alice, root) = (try Tokens.token("alice"), try Tokens.token("root", .admin))
+        Stage.play(chunking, try Tokens.settings(.users), """
+            w upgrades /ws
+            w < {"type":"connected","workerId":"$w","message":"Connected to Task Dispatcher"}
+            w > {"type":"ready"}
+            a > POST /api/openai {"data":{},"async":true}
+            w < {"type":"task","taskId":"$one","payload":{"model":"default","data":{}}}
+            a < 200 {"taskId":"$one","status":"executing"}
+            w > {"type":"task_error","taskId":"$one"}
+            w < {"type":"task_ack","taskId":"$one"}
+            b > GET /api/dead-letters
+            b < 401 {"error":"A bearer token is needed"}
+            b > POST /api/dead-letters/replay {}
+            b < 401 {"error":"A bearer token is needed"}
+            b > GET /api/dead-letters?token=\(alice)
+            b < 200 {"deadLetters":[],"count":0,"nextCursor":null}
+            b > POST /api/dead-letters/replay?token=\(alice) {}
+            b < 200 {"replayed":0,"refused":0,"remaining":0}
+            r > POST /api/dead-letters/replay?token=\(root) {}
+            w < {"type":"task","taskId":"$two","payload":{"model":"default","data":{}}}
+            r < 200 {"replayed":1,"refused":0,"remaining":0}
+            w > {"type":"task_error","taskId":"$two"}
+            w < {"type":"task_ack","taskId":"$two"}
+            b > POST /api/dead-letters/$two/replay
+            w < {"type":"task","taskId":"$three","payload":{"model":"default","data":{}}}
+            b < 200 {"taskId":"$three","replayOf":"$two","status":"executing"}
+            """)
+    }
 }
