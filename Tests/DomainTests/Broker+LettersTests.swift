@@ -71,8 +71,13 @@ struct BrokerLettersTests {
         let image = rig.image(task)
         try rig.fail(task, by: worker)
         #expect(rig.broker.letterCount == 1)
+        let shelf = Shelf()
+        shelf.take(rig.taken())
         rig.broker.recordFailed(of: image, at: rig.now)
         #expect(rig.broker.letterCount == 0)
+        // It was written before the news came, or will be.
+        shelf.take(rig.taken())
+        #expect(shelf.letters.isEmpty)
     }
 
     @Test("a letter says all that was asked for, and what came of it; it is written behind the task's end")
@@ -232,6 +237,19 @@ struct BrokerLettersTests {
         #expect(rig.order() == ["record letter gone"])
         #expect(rig.remove(tasks[1].id) == "removed" && rig.order() == ["record removed", "record letter gone"])
         #expect(rig.broker.letterCount == 0)
+    }
+
+    @Test("a task of an outside program that has a letter's name is another: removed or not written down, it takes no letter along")
+    func namesakes() throws {
+        let (rig, tasks) = try failed(1) { $0.resultTTL = .seconds(1) }
+        rig.pass(.seconds(1))
+        let namesake = try rig.register("\(tasks[0].id)")
+        #expect(namesake.id == tasks[0].id)
+        #expect(rig.report(namesake, .completed(result: Rig.piece)) == "taken" && rig.remove(namesake.id) == "removed")
+        #expect(rig.broker.letter(tasks[0].id) != nil)
+        let another = try rig.register("\(tasks[0].id)")
+        rig.broker.recordFailed(of: rig.image(another), at: rig.now)
+        #expect(rig.broker.letter(tasks[0].id) != nil && !rig.order().contains("record letter gone"))
     }
 
     // MARK: Restart

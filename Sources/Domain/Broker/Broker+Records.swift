@@ -51,8 +51,8 @@ extension Broker {
         if let letter = image.replayOf { letters.reopen(letter, from: image.id) }
         guard let task = tasks[image.id], task.isRecorded, task.createdAt == image.createdAt else { return }
         task.keeping = .refused
-        // What has failed meanwhile is written nowhere either.
-        _ = letters.remove(task.id)
+        // It may have failed meanwhile. Its letter is on its way to the disk, and would be there after a restart.
+        if task.origin == .dispatched { forgetLetter(of: task.id) }
         guard task.isDetached else { return }
         if !task.state.isTerminal { withdraw(task, .cancelled, at: now) }
         tasks.releaseKey(of: task)

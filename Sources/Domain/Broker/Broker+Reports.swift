@@ -99,7 +99,8 @@ extension Broker {
         guard task.state.isTerminal else { return .active(task) }
         hub.forget(&task.stream)
         forget(task)
-        forgetLetter(of: id)
+        // Programs choose the names of their tasks: that of a letter whose task is forgotten is not theirs to remove.
+        if task.origin == .dispatched { forgetLetter(of: id) }
         return .removed
     }
 
