@@ -210,6 +210,24 @@ struct BrokerLettersTests {
         #expect(try rig.submit(key: "j") === later)
     }
 
+    @Test("a replay that cannot be written down gives the key back to the task that failed")
+    func keyBack() throws {
+        let rig = Rig()
+        let worker = rig.ready(concurrency: 9)
+        let first = try rig.submit(key: "k")
+        try rig.fail(first, by: worker)
+        let replayed = try rig.broker.replay(first.id, at: rig.now)
+        var image = rig.image(replayed)
+        image.replayOf = first.id
+        rig.broker.recordFailed(of: image, at: rig.now)
+        #expect(try rig.submit(key: "k") === first)
+        // Not where somebody else has it by then.
+        let again = try rig.broker.replay(first.id, at: rig.now)
+        rig.pass(.milliseconds(1))
+        rig.broker.replaySettled(of: first.id, by: again.id)
+        #expect(try rig.submit(key: "k") === again)
+    }
+
     @Test("all of a group are replayed oldest first, as many as may; a group that takes none in keeps its own")
     func all() throws {
         let (rig, tasks) = try failed(3)

@@ -56,6 +56,8 @@ extension Broker {
         guard task.isDetached else { return }
         if !task.state.isTerminal { withdraw(task, .cancelled, at: now) }
         tasks.releaseKey(of: task)
+        // The key names what it named before the replay, as it would after a restart.
+        if let former = image.replayOf.flatMap({ tasks[$0] }) { tasks.reclaimKey(of: former) }
     }
 
     /// The task as plain values. One that has ended is shown as it was before: its end is a record of its own.

@@ -33,6 +33,12 @@ struct TaskTable {
         byKey[key] = nil
     }
 
+    /// Lets the task's key name it again, if it names no other.
+    mutating func reclaimKey(of record: TaskRecord) {
+        guard let key = record.idempotencyKey, byKey[key] == nil else { return }
+        byKey[key] = record
+    }
+
     /// Remembers the end of a task until `expiry`; later calls never have an earlier expiry.
     mutating func ended(_ record: TaskRecord, expiry: Instant) {
         let bytes = record.retainedBytes
