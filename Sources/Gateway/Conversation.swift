@@ -130,9 +130,12 @@ final class WebSocketConversation {
     var lineBytes = 0
     /// The number of the first publication that may not have reached the outbox whole; 0 where all have.
     var heldSince: UInt64 = 0
-    var lastReceived: Instant
+    /// When the other end last gave a sign of life.
+    var lastSign: Instant
     /// Pings that went out since then.
     var unanswered = 0
+    /// Bytes that waited for it when it was last asked how it does.
+    var queuedBytes = 0
     var timer: TimerTicket?
 
     init(
@@ -143,6 +146,6 @@ final class WebSocketConversation {
         self.role = role
         self.principal = principal
         socket = WebSocketConnection(deflate: deflate)
-        lastReceived = now
+        lastSign = now
     }
 }

@@ -72,7 +72,7 @@ final class WebSocketService {
     func received(
         _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, at now: Instant
     ) -> Outcome {
-        conversation.lastReceived = now
+        conversation.lastSign = now
         conversation.unanswered = 0
         switch process(conversation, &bytes, &position, at: now) {
         case .heard: return .heard
@@ -285,7 +285,8 @@ final class WebSocketService {
             return sender.close(conversation, .unauthenticated)
         }
         if case .taskWatcher(let watcher) = conversation.role { taskWatchers.tick(conversation, watcher, at: now) }
-        let silence = now - conversation.lastReceived
+        noteReading(of: conversation, at: now)
+        let silence = now - conversation.lastSign
         let interval = pingInterval(of: conversation)
         if isGivenUp(conversation, after: silence, interval) {
             conversation.timer = nil
@@ -296,13 +297,24 @@ final class WebSocketService {
         guard silence >= interval else {
             // A watcher's heart beats whether it speaks or not.
             if case .taskWatcher = conversation.role { return context.arm(conversation, at: now + interval, now: now) }
-            return context.arm(conversation, at: conversation.lastReceived + interval, now: now)
+            return context.arm(conversation, at: conversation.lastSign + interval, now: now)
         }
         if conversation.socket.closing == .open {
             context.outbox.write(to: conversation.id) { FrameWriter.appendPing(Span(), to: &$0) }
             conversation.unanswered += 1
         }
         context.arm(conversation, at: now + interval, now: now)
+    }
+
+    /// A worker that takes what is sent to it is there: a ping that waits behind a large task has not reached it yet.
+    private func noteReading(of conversation: WebSocketConversation, at now: Instant) {
+        guard case .worker = conversation.role else { return }
+        let queuedBytes = context.outbox.queuedBytes(conversation.id)
+        if queuedBytes < conversation.queuedBytes {
+            conversation.lastSign = now
+            conversation.unanswered = 0
+        }
+        conversation.queuedBytes = queuedBytes
     }
 
     /// A worker is pinged every third of its lease.

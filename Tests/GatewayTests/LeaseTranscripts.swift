@@ -102,6 +102,41 @@ struct LeaseTranscripts {
         stage.end()
     }
 
+    @Test("a worker that takes a large task slowly is there, as long as it takes any of it")
+    func slowReader() {
+        let stage = Stage(hasLeases: true)
+        stage.play(Self.start("w"))
+        let link = stage.link("w")
+        link.takes = 3_000
+        link.stalls = true
+        stage.play("""
+            a > POST /api/openai {"data":{"n":"@20000"},"async":true,"timeout":600000}
+            a < 200 {"taskId":"$task","status":"executing"}
+            """)
+        for _ in 0..<6 {
+            stage.network.wait(.seconds(9))
+            stage.network.read(link)
+            link.stalls = true
+        }
+        #expect(stage.network.server.context.metrics.leasesExpired == 0)
+        // It has a whole lease from then on.
+        stage.network.wait(.seconds(29))
+        #expect(stage.network.server.context.metrics.leasesExpired == 0)
+        stage.network.wait(.seconds(11))
+        #expect(stage.network.server.context.metrics.leasesExpired == 1)
+        link.takes = .max
+        stage.network.read(link)
+        stage.play("""
+            w < {"type":"task","taskId":"$task",…
+            w < ping
+            w < ping
+            w < ping
+            w < close 1008 no answer to pings
+            w < closed
+            """)
+        stage.end()
+    }
+
     @Test("the late result of a former holder is refused, over whatever connection, and also where the holder is itself",
         arguments: Chunking.all)
     func late(_ chunking: Chunking) {
