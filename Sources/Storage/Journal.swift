@@ -100,6 +100,13 @@ public final class Journal: Sendable {
         if starts { queue.async { self.drain() } }
     }
 
+    /// Writes everything that was appended, or says that it cannot be written. The caller waits; the reports come before this returns.
+    public func flush() {
+        queue.sync {
+            while !self.line.withLock({ $0.isEmpty }) { self.commitNext() }
+        }
+    }
+
     /// Records that wait or are being written, and the bytes that they hold.
     public var backlog: (records: Int, bytes: Int) { line.withLock { ($0.records, $0.bytes) } }
 

@@ -53,6 +53,9 @@ final class Archive {
         guard !recovery.live.isEmpty || !recovery.ended.isEmpty else { return }
         log.info("tasks taken up again", ("live" as StaticString, recovery.live.count), ("ended" as StaticString, recovery.ended.count))
         server.restore(live: recovery.live, ended: recovery.ended, at: now)
+        // Before anybody is told a number: should this process end at once, the next one must not begin with the same.
+        collect(from: server, at: now)
+        journal.flush()
     }
 
     // MARK: Out

@@ -178,6 +178,20 @@ def test_a_worker_that_came_back_says_what_never_reached_it(home):
     assert [letter["taskId"] for letter in letters(server)] == [lost]
 
 
+def test_a_number_is_given_once_also_by_a_server_that_ends_as_soon_as_it_is_there(home):
+    server = home.begin()
+    with Worker(server, "g", ready=True) as worker:
+        task_id = server.queue("g", timeout=600_000)
+        numbers = [worker.take(task_id)["lease"]]
+        eventually(lambda: home.rows("SELECT lease FROM tasks") == [(numbers[0],)], "the record")
+        kill(server)
+    for _ in range(5):
+        # What it tells from now on is above what it has written down by now.
+        kill(home.begin())
+        numbers += home.rows("SELECT sequence FROM tasks")[0]
+    assert numbers == sorted(set(numbers)), numbers
+
+
 def test_a_dead_letter_outlives_the_server_and_its_replay_is_done_once(home):
     server = home.begin()
     payload = {"text": "größer", "n": 1.50}

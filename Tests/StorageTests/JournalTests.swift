@@ -23,6 +23,16 @@ struct JournalTests {
         #expect(rig.journal.backlog == (0, 0))
     }
 
+    @Test("whoever waits for it finds everything written, and told")
+    func flush() throws {
+        var rig = try Rig { $0.commitRecordsMax = 10 }
+        for number in 1...100 { try rig.append([.submitted(image(number))]) }
+        rig.journal.flush()
+        #expect(rig.listener.committed.last == 100 && rig.journal.backlog == (0, 0))
+        rig.journal.flush()
+        #expect(rig.listener.committed.last == 100)
+    }
+
     /// Holds the journal's queue at the answer to a question until it is let go.
     private func holding<Result>(_ journal: Journal, _ body: () throws -> Result) throws -> Result {
         let held = DispatchSemaphore(value: 0)
