@@ -190,6 +190,25 @@ struct BrokerTests {
         #expect(task.worker === second)
     }
 
+    @Test("what a server that stops leaves to the next one is not given up by the grace of its own start")
+    func closingGrace() throws {
+        let rig = Rig()
+        let shelf = Shelf()
+        let worker = rig.ready()
+        let (left, coming) = (try rig.submit(), try rig.submit())
+        shelf.take(rig.taken())
+        let next = Rig(seed: 2)
+        next.begin(after: rig, pause: .seconds(1))
+        next.broker.restore(live: shelf.live, ended: [], at: next.now)
+        let other = next.ready()
+        next.broker.close()
+        next.gone(other)
+        next.pass(.seconds(30))
+        let tasks = [left, coming].compactMap { next.broker.task($0.id)?.state }
+        #expect(tasks == [.executing, .executing] && next.broker.letterCount == 0)
+        _ = (next.taken(), worker)
+    }
+
     // MARK: Timeouts
 
     @Test(

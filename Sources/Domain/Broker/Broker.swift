@@ -332,7 +332,8 @@ public final class Broker {
             worker.group.relist(worker)
             fill(worker, at: now)
         case .silence(let task): silenceOver(task, at: now)
-        case .recoveryGrace: graceOver(at: now)
+        // What is left to the next process has its grace there.
+        case .recoveryGrace: if !isClosing { graceOver(at: now) }
         case .pauseOver(let task): pauseOver(of: task, at: now)
         }
     }
