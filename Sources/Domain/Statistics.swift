@@ -41,9 +41,11 @@ public struct Statistics: Sendable {
     public internal(set) var failed: UInt64 = 0
     public internal(set) var cancelled: UInt64 = 0
     public internal(set) var retried: UInt64 = 0
-    /// Tasks that became dead letters, and those of them that somebody had tried again.
-    public internal(set) var lettered: UInt64 = 0
-    public internal(set) var replayed: UInt64 = 0
+    /// Tasks that became dead letters; those of them that somebody had tried again; and those that made room, found none, or whose time
+    /// was up.
+    public internal(set) var lettersKept: UInt64 = 0
+    public internal(set) var lettersReplayed: UInt64 = 0
+    public internal(set) var lettersDropped: UInt64 = 0
     public internal(set) var refusedNoWorker: UInt64 = 0
     public internal(set) var refusedQueueFull: UInt64 = 0
     /// Words of workers and outside programs that were not taken: late, foreign, unknown.

@@ -169,12 +169,16 @@ struct Metrics {
             writer.append("\n")
         }
         page.counter("task_retries_total", "Tasks queued again because their worker vanished.", statistics.retried, to: &writer)
-        page.gauge("retries_delayed", "Tasks that wait for the time of their next try.", broker.pausedCount, to: &writer)
-        page.counter("leases_expired_total", "Workers that lost their tasks because nothing was heard of them.", leasesExpired, to: &writer)
+        page.gauge("task_retries_delayed", "Tasks that wait for the time of their next try.", broker.pausedCount, to: &writer)
+        page.counter(
+            "worker_leases_expired_total", "Workers that lost their tasks because nothing was heard of them.", leasesExpired, to: &writer)
         page.gauge("dead_letters", "Failed tasks that may be tried again.", broker.letterCount, to: &writer)
         page.gauge("dead_letter_bytes", "Bytes that they hold.", broker.letterBytes, to: &writer)
-        page.counter("dead_letters_total", "Failed tasks that were kept to be tried again.", statistics.lettered, to: &writer)
-        page.counter("replays_total", "Failed tasks that were tried again.", statistics.replayed, to: &writer)
+        page.counter("dead_letters_kept_total", "Failed tasks that were kept to be tried again.", statistics.lettersKept, to: &writer)
+        page.counter("dead_letters_replayed_total", "Failed tasks that were tried again.", statistics.lettersReplayed, to: &writer)
+        page.counter(
+            "dead_letters_dropped_total", "Failed tasks for which there was no room, or whose time was up.", statistics.lettersDropped,
+            to: &writer)
         page.counter("task_log_messages_total", "Log messages of workers.", statistics.logLines, to: &writer)
         page.counter("task_chunks_total", "Pieces of streamed results.", statistics.chunks, to: &writer)
         page.counter("worker_reports_refused_total", "Late or foreign words of workers.", statistics.reportsRefused, to: &writer)

@@ -57,7 +57,7 @@ struct BrokerLettersTests {
         try rig.fail(keyed, by: worker)
         rig.pass(.seconds(5))
         rig.gone(worker)
-        #expect(names(rig).0 == [lost.id, late.id, keyed.id, said.id] && rig.broker.statistics.lettered == 4)
+        #expect(names(rig).0 == [lost.id, late.id, keyed.id, said.id] && rig.broker.statistics.lettersKept == 4)
         let kinds = [said, keyed, late, lost].map { rig.broker.letter($0.id)?.failure }
         #expect(kinds == [.reported, .reported, .timeout, .workerDisconnected])
         #expect(rig.broker.letter(said.id)?.words == SharedBytes("\"no\"") && rig.broker.letter(lost.id)?.words == nil)
@@ -111,8 +111,10 @@ struct BrokerLettersTests {
         let one = DeadLetters.ownBytes + 15
         let (small, others) = try failed(5) { $0.deadLetterBytesMax = 2 * one }
         #expect(names(small).0 == others.suffix(2).reversed().map(\.id) && small.broker.letterBytes <= 2 * one)
-        #expect(try failed(2) { $0.deadLetterBytesMax = 300 }.0.broker.letterCount == 0)
-        #expect(try failed(2) { $0.deadLettersMax = 0 }.0.broker.letterCount == 0)
+        #expect(rig.broker.statistics.lettersKept == 5 && rig.broker.statistics.lettersDropped == 2)
+        for none in [try failed(2) { $0.deadLetterBytesMax = 300 }.0, try failed(2) { $0.deadLettersMax = 0 }.0] {
+            #expect(none.broker.letterCount == 0 && none.broker.statistics.lettersKept == 0 && none.broker.statistics.lettersDropped == 2)
+        }
     }
 
     @Test("whose time is up is forgotten, here and on the disk")
@@ -125,7 +127,7 @@ struct BrokerLettersTests {
         #expect(names(rig).0 == [tasks[1].id] && rig.order().filter { $0.contains("letter") } == ["record letter gone"])
         #expect(rig.broker.nextDeadline.map { $0 - rig.now.instant } == .milliseconds(10))
         rig.pass(.milliseconds(10))
-        #expect(rig.broker.letterCount == 0 && rig.broker.letterBytes == 0)
+        #expect(rig.broker.letterCount == 0 && rig.broker.letterBytes == 0 && rig.broker.statistics.lettersDropped == 2)
     }
 
     @Test("pages go from the newest to the oldest, also where a letter has gone in between")
@@ -155,7 +157,7 @@ struct BrokerLettersTests {
         #expect(task.group === old.group && task.isDetached && task.timeout == old.timeout && task.state == .executing)
         var replaced: [TaskID?] = []
         for case .record(.submitted(let image)) in rig.taken() { replaced.append(image.replayOf) }
-        #expect(replaced == [old.id] && rig.broker.statistics.replayed == 1)
+        #expect(replaced == [old.id] && rig.broker.statistics.lettersReplayed == 1)
         // Until then it is there, and nobody else has it replayed or removed.
         #expect(rig.broker.letter(old.id) != nil)
         #expect(verdict { () throws(LetterRefusal) in _ = try rig.broker.replay(old.id, at: rig.now) } == "under way")

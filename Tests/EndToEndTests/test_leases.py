@@ -71,7 +71,7 @@ def test_a_stopped_worker_loses_its_task_and_its_late_result_is_refused(home):
             again = worker.take(task_id)
             assert 0.3 < time.monotonic() - stopped < BOUND
             assert again["lease"] > task["lease"]
-            assert metric(server, "leases_expired_total") == 1
+            assert metric(server, "worker_leases_expired_total") == 1
             os.kill(stubborn.pid, signal.SIGCONT)
             stubborn.stdin.write("\n")
             stubborn.stdin.flush()
@@ -134,9 +134,9 @@ def test_retries_wait_longer_and_longer_also_across_a_kill(home):
         keeper.close()
         vanish(server, task_id)
         # The first retry is there at once, the second after a while.
-        assert server.task(task_id)["position"] == 1 and metric(server, "retries_delayed") == 0
+        assert server.task(task_id)["position"] == 1 and metric(server, "task_retries_delayed") == 0
         vanish(server, task_id)
-        assert metric(server, "retries_delayed") == 1
+        assert metric(server, "task_retries_delayed") == 1
         state = server.task(task_id)
         assert (state["status"], state["position"]) == ("queued", 1)
         (retry_at,), = eventually(
@@ -147,7 +147,7 @@ def test_retries_wait_longer_and_longer_also_across_a_kill(home):
         kill(server)
     server = home.again(server, **settings)
     with Worker(server, "g", ready=True) as worker:
-        assert metric(server, "retries_delayed") == 1 and worker.fence() == []
+        assert metric(server, "task_retries_delayed") == 1 and worker.fence() == []
         task = worker.take(task_id)
         assert time.time() * 1000 >= retry_at - 1, "tried before its time"
         worker.complete(task_id, "third", lease=task["lease"])
@@ -256,7 +256,7 @@ def test_the_oldest_letters_give_way_and_none_is_kept_for_ever(home):
             worker.take(task_id)
             worker.fail(task_id, "no")
             worker.acknowledged(task_id)
-    assert len(letters(server)) == 2 and metric(server, "dead_letters_total") == 3
+    assert len(letters(server)) == 2 and (metric(server, "dead_letters_kept_total"), metric(server, "dead_letters_dropped_total")) == (3, 1)
     eventually(lambda: letters(server) == [] and home.rows("SELECT count(*) FROM dead_letters") == [(0,)], "the end of the letters' time")
 
 

@@ -19,9 +19,9 @@ extension Broker {
         let letter = DeadLetter(
             number: letters.nextNumber, id: task.id, submission: submission, attempts: task.attempts, createdAt: task.createdAt,
             failedAt: now.wall, failure: failure, words: words)
-        guard letters.hasRoom(for: letter) else { return }
+        guard letters.hasRoom(for: letter) else { return statistics.lettersDropped += 1 }
         letters.append(letter, expiry: now.instant + limits.deadLetterTime)
-        statistics.lettered += 1
+        statistics.lettersKept += 1
         effects.append(.record(.letterKept(letter)))
         expireLetters(at: now.instant)
     }
@@ -38,7 +38,10 @@ extension Broker {
     }
 
     func expireLetters(at now: Instant) {
-        for id in letters.expire(at: now) { effects.append(.record(.letterRemoved(id))) }
+        for id in letters.expire(at: now) {
+            statistics.lettersDropped += 1
+            effects.append(.record(.letterRemoved(id)))
+        }
     }
 
     // MARK: Looked at
@@ -93,7 +96,7 @@ extension Broker {
         }
         let task = try admit(submission, for: .nobody, replaying: entry.letter.id, at: now)
         entry.standing = .replayed(by: task.id)
-        statistics.replayed += 1
+        statistics.lettersReplayed += 1
         return task
     }
 
