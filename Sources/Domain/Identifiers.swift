@@ -65,19 +65,15 @@ public struct TaskID: Hashable, Sendable {
 
     private static func uuid(_ text: Span<UInt8>) -> (UInt64, UInt64)? {
         guard text.count == 36 else { return nil }
-        var high: UInt64 = 0
-        var low: UInt64 = 0
-        for index in text.indices {
-            let byte = text[index]
-            switch index {
-            case 8, 13, 18, 23:
-                guard byte == UInt8(ascii: "-") else { return nil }
-            default:
-                guard let nibble = hexDigit(byte) else { return nil }
-                if index < 18 { high = high << 4 | UInt64(nibble) } else { low = low << 4 | UInt64(nibble) }
-            }
-        }
-        return (high, low)
+        let hyphen = UInt8(ascii: "-")
+        guard text[8] == hyphen, text[13] == hyphen, text[18] == hyphen, text[23] == hyphen else { return nil }
+        // The groups of four have a hyphen between them: the one comes first in its word, the other last in the next.
+        let second = text.word(at: 9) & 0xffff_ffff_0000_0000 | text.word(at: 10) & 0x0000_0000_ffff_ffff
+        let third = text.word(at: 19) & 0xffff_ffff_0000_0000 | text.word(at: 20) & 0x0000_0000_ffff_ffff
+        guard let first = HexDigits.number(of: text.word(at: 0)), let second = HexDigits.number(of: second),
+            let third = HexDigits.number(of: third), let fourth = HexDigits.number(of: text.word(at: 28))
+        else { return nil }
+        return (UInt64(first) << 32 | UInt64(second), UInt64(third) << 32 | UInt64(fourth))
     }
 }
 
@@ -119,11 +115,7 @@ public struct WorkerID: Hashable, Sendable {
             guard digit < 10 else { return nil }
             number = number * 10 + UInt64(digit)
         }
-        var suffix: UInt32 = 0
-        for index in hyphen + 1..<text.count {
-            guard let nibble = hexDigit(text[index]) else { return nil }
-            suffix = suffix << 4 | UInt32(nibble)
-        }
+        guard let suffix = HexDigits.number(of: text.word(at: hyphen + 1)) else { return nil }
         guard let number = UInt32(exactly: number) else { return nil }
         self.init(number: number, suffix: suffix)
     }
@@ -159,15 +151,6 @@ public struct ExchangeID: Hashable, Sendable {
     public init(connection: ConnectionID, number: UInt32) {
         self.connection = connection
         self.number = number
-    }
-}
-
-/// The value of a lower-case hexadecimal digit.
-private func hexDigit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case 48...57: byte - 48
-    case 97...102: byte - 87
-    default: nil
     }
 }
 

@@ -134,12 +134,13 @@ public struct ByteWriter: ~Copyable {
     /// Appends the lowest `digits` hexadecimal digits of `value`, in lower case.
     public mutating func append(hex value: UInt64, digits: Int) {
         precondition(digits > 0 && digits <= 16, "a 64-bit number has 1 to 16 hex digits, not \(digits)")
-        reserve(digits)
-        for place in stride(from: digits &- 1, through: 0, by: -1) {
-            let nibble = UInt8(truncatingIfNeeded: value >> (UInt64(place) &* 4)) & 15
-            unsafe base[length] = nibble < 10 ? 48 &+ nibble : 87 &+ nibble
-            length &+= 1
-        }
+        // All sixteen are written, those that are wanted first; what is too much is written over.
+        reserve(16)
+        let wanted = value << (UInt64(16 &- digits) &* 4)
+        let memory = unsafe UnsafeMutableRawPointer(base + length)
+        unsafe memory.storeBytes(of: HexDigits.text(of: UInt32(truncatingIfNeeded: wanted >> 32)).bigEndian, as: UInt64.self)
+        unsafe memory.storeBytes(of: HexDigits.text(of: UInt32(truncatingIfNeeded: wanted)).bigEndian, toByteOffset: 8, as: UInt64.self)
+        length &+= digits
     }
 
     /// Forgets what follows the first `prefix` bytes.

@@ -20,20 +20,17 @@ public struct ClientID: Hashable, Sendable {
     /// A name from a request; nil where it is none that this server gives.
     public init?(_ text: Span<UInt8>) {
         guard text.count == ClientID.bytes else { return nil }
-        var words: (UInt64, UInt64) = (0, 0)
         let prefix = ClientID.prefix.span
         for index in prefix.indices where text[index] != prefix[index] { return nil }
-        for index in prefix.count..<text.count {
-            let nibble: UInt8
-            switch text[index] {
-            case 48...57: nibble = text[index] - 48
-            case 97...102: nibble = text[index] - 87
-            default: return nil
-            }
-            words.0 = words.0 << 4 | words.1 >> 60
-            words.1 = words.1 << 4 | UInt64(nibble)
-        }
-        (high, low) = words
+        guard let high = ClientID.word(at: prefix.count, of: text), let low = ClientID.word(at: prefix.count + 16, of: text)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
+    private static func word(at offset: Int, of text: Span<UInt8>) -> UInt64? {
+        guard let first = HexDigits.number(of: text.word(at: offset)), let second = HexDigits.number(of: text.word(at: offset + 8))
+        else { return nil }
+        return UInt64(first) << 32 | UInt64(second)
     }
 
     /// The length of its text.
