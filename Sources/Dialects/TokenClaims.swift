@@ -29,6 +29,8 @@ public struct TokenClaims: Hashable, Sendable {
     public var subject: SharedBytes
     public var role: Role
     public var tasks: [TaskID]
+    /// Groups that its bearer may work in; nil where it does not say, which is all.
+    public var groups: [SharedBytes]?
     public var issuer: SharedBytes?
     /// For whom it is; nil where it does not say, which is not the same as for nobody.
     public var audience: [SharedBytes]?
@@ -37,12 +39,13 @@ public struct TokenClaims: Hashable, Sendable {
     public var expiry: WallTime?
 
     public init(
-        subject: SharedBytes, role: Role = .user, tasks: [TaskID] = [], issuer: SharedBytes? = nil, audience: [SharedBytes]? = nil,
-        issuedAt: WallTime? = nil, notBefore: WallTime? = nil, expiry: WallTime? = nil
+        subject: SharedBytes, role: Role = .user, tasks: [TaskID] = [], groups: [SharedBytes]? = nil, issuer: SharedBytes? = nil,
+        audience: [SharedBytes]? = nil, issuedAt: WallTime? = nil, notBefore: WallTime? = nil, expiry: WallTime? = nil
     ) {
         self.subject = subject
         self.role = role
         self.tasks = tasks
+        self.groups = groups
         self.issuer = issuer
         self.audience = audience
         self.issuedAt = issuedAt
@@ -61,6 +64,7 @@ public struct TokenClaims: Hashable, Sendable {
         subject = try object.subject(in: json)
         role = try object.role(in: json)
         tasks = try object.tasks(in: json)
+        groups = try object.groups(in: json)
     }
 
     /// Who this is, where the claims hold at `now`.
@@ -81,7 +85,7 @@ public struct TokenClaims: Hashable, Sendable {
             // RFC 7519 §4.1.3: who does not find himself in the audience MUST reject the token.
             throw .unexpectedAudience
         }
-        return Principal(user: subject, role: role, tasks: tasks, expiry: end)
+        return Principal(user: subject, role: role, tasks: tasks, groups: groups, expiry: end)
     }
 
     /// Appends the claims as JSON, times in whole seconds, rounded down.
@@ -97,6 +101,11 @@ public struct TokenClaims: Hashable, Sendable {
                         task.write(to: &name)
                         array.element(string: name.span)
                     }
+                }
+            }
+            if let groups {
+                object.member("groups") { array in
+                    for name in groups { array.element(string: name) }
                 }
             }
             if let issuer { object.member("iss", string: issuer) }
@@ -223,5 +232,18 @@ struct TokenObject {
             tasks.append(task)
         }
         return tasks
+    }
+    /// Names of groups. An empty list is a worker without work, not one for all groups.
+    fileprivate func groups(in bytes: Span<UInt8>) throws(TokenProblem) -> [SharedBytes]? {
+        guard let node = node("groups", in: bytes) else { return nil }
+        guard index.kind(of: node) == .array else { throw .malformed(.groups) }
+        var groups: [SharedBytes] = []
+        for element in index.elements(of: node) {
+            guard groups.count < Principal.groupsMax, let text = text(element, in: bytes), !text.isEmpty else {
+                throw .malformed(.groups)
+            }
+            groups.append(text)
+        }
+        return groups
     }
 }

@@ -8,7 +8,7 @@ public enum TokenProblem: Error, Hashable, Sendable {
     }
 
     public enum Claim: Hashable, Sendable {
-        case subject, role, tasks, issuer, audience, issuedAt, notBefore, expiry
+        case subject, role, tasks, groups, issuer, audience, issuedAt, notBefore, expiry
     }
 
     /// More bytes than ``BearerToken/bytesMax``.
@@ -72,6 +72,7 @@ extension TokenProblem.Claim {
         case .subject: "the token has no sub"
         case .role: "the token has no role"
         case .tasks: "the token has no tasks"
+        case .groups: "the token has no groups"
         case .issuer: "the token has no iss"
         case .audience: "the token has no aud"
         case .issuedAt: "the token has no iat"
@@ -85,6 +86,7 @@ extension TokenProblem.Claim {
         case .subject: "the token's sub is no user id"
         case .role: "the token's role is not known"
         case .tasks: "the token's tasks are no list of task ids"
+        case .groups: "the token's groups are no list of names"
         case .issuer: "the token's iss is no text"
         case .audience: "the token's aud is no text and no list of texts"
         case .issuedAt: "the token's iat is no time"

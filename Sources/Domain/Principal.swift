@@ -18,6 +18,8 @@ public struct Principal: Hashable, Sendable {
     public let role: Role
     /// Tasks of others that this one may watch.
     public let tasks: [TaskID]
+    /// Groups that this one may work in; nil for all.
+    public let groups: [SharedBytes]?
     /// From when on this one may do nothing any more, the clocks' leeway included; nil for never.
     public let expiry: WallTime?
 
@@ -25,13 +27,19 @@ public struct Principal: Hashable, Sendable {
     public static let userBytesMax = TaskID.bytesMax
     /// Tasks of others: a list is walked, and a token that names more has outgrown its purpose.
     public static let tasksMax = 128
+    /// Groups of a worker: the same.
+    public static let groupsMax = 128
 
-    /// - Precondition: at most ``tasksMax`` tasks.
-    public init(user: SharedBytes, role: Role = .user, tasks: [TaskID] = [], expiry: WallTime? = nil) {
+    /// - Precondition: at most ``tasksMax`` tasks, and ``groupsMax`` groups.
+    public init(
+        user: SharedBytes, role: Role = .user, tasks: [TaskID] = [], groups: [SharedBytes]? = nil, expiry: WallTime? = nil
+    ) {
         precondition(tasks.count <= Principal.tasksMax, "a list of \(tasks.count) tasks")
+        precondition(groups?.count ?? 0 <= Principal.groupsMax, "a list of \(groups?.count ?? 0) groups")
         self.user = user
         self.role = role
         self.tasks = tasks
+        self.groups = groups
         self.expiry = expiry
         isTrusted = false
     }
@@ -43,6 +51,7 @@ public struct Principal: Hashable, Sendable {
         user = nil
         role = .user
         tasks = []
+        groups = nil
         expiry = nil
         self.isTrusted = isTrusted
     }
@@ -99,4 +108,7 @@ public struct Principal: Hashable, Sendable {
         case .user, .publisher: return false
         }
     }
+
+    /// Whether the one may work in a group, where it may work: a token that lists groups serves for no other, an admin's included.
+    public func mayWork(in group: SharedBytes) -> Bool { groups?.contains(group) ?? true }
 }

@@ -194,11 +194,13 @@ enum Refusal: Hashable, Sendable {
     case token(TokenProblem)
     /// The token is good and its role is another.
     case role(Authentication.Demand)
+    /// The token is a worker's, of other groups.
+    case group
 
     var status: HTTPStatus {
         switch self {
         case .noToken, .token: .unauthorized
-        case .role: .forbidden
+        case .role, .group: .forbidden
         }
     }
 
@@ -211,6 +213,7 @@ enum Refusal: Hashable, Sendable {
         case .role(.publisher): "This needs a token of role publisher"
         case .role(.admin): "This needs a token of role admin"
         case .role(.nothing), .role(.token): "This needs another token"
+        case .group: "The token is for other groups"
         }
     }
 
@@ -219,7 +222,7 @@ enum Refusal: Hashable, Sendable {
         switch self {
         case .noToken: "WWW-Authenticate: Bearer\r\n"
         case .token: "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
-        case .role: "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n"
+        case .role, .group: "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n"
         }
     }
 
@@ -228,7 +231,7 @@ enum Refusal: Hashable, Sendable {
         switch self {
         case .noToken: "there is no token"
         case .token(let problem): problem.reason
-        case .role: words
+        case .role, .group: words
         }
     }
 }

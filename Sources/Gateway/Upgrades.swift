@@ -112,7 +112,7 @@ final class Upgrades {
         at now: Instant
     ) -> Opening.Role? {
         switch route {
-        case .workerSocket: return readWorker(conversation, head, bytes, at: now)
+        case .workerSocket: return readWorker(conversation, principal, head, bytes, at: now)
         case .taskSocket(let id): return readWatcher(conversation, of: id, principal, head, bytes, at: now)
         case .userSocket(let user): return readUser(user, principal)
         case .producerSocket: return .producer
@@ -190,7 +190,7 @@ final class Upgrades {
     }
 
     private func readWorker(
-        _ conversation: HTTPConversation, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
+        _ conversation: HTTPConversation, _ principal: Principal, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
     ) -> Opening.Role? {
         let target = head.target
         let scratch = context.scratch.count
@@ -203,6 +203,11 @@ final class Upgrades {
                     return nil
                 }
                 group = context.scratch.withSpan { SharedBytes(copying: $0.extracting(range)) }
+            }
+            guard principal.mayWork(in: group) else {
+                let refusal = Refusal.group
+                responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+                return nil
             }
             let former = try target.parameter("worker_id", in: bytes).flatMap { WorkerID(bytes.extracting($0)) }
             guard let ready = try target.parameter("ready", in: bytes, into: &context.scratch) else {

@@ -12,6 +12,7 @@ private struct TokenRequest {
     /// Seconds.
     var lifetime: Int64 = 3_600
     var tasks: [TaskID] = []
+    var groups: [SharedBytes]?
     var file: String?
     var data: String?
 
@@ -38,7 +39,7 @@ private struct TokenRequest {
         }
     }
 
-    private static let names = ["sub", "role", "ttl", "tasks", "secret-file", "data"]
+    private static let names = ["sub", "role", "ttl", "tasks", "groups", "secret-file", "data"]
 
     private mutating func set(_ name: String, _ value: String) throws(Mistake) {
         switch name {
@@ -56,6 +57,7 @@ private struct TokenRequest {
             self.role = role
         case "ttl": lifetime = try TokenRequest.seconds(value)
         case "tasks": tasks = try TokenRequest.tasks(value)
+        case "groups": groups = try TokenRequest.groups(value)
         case "secret-file": file = value
         default: data = value
         }
@@ -84,6 +86,15 @@ private struct TokenRequest {
         }
         return tasks
     }
+
+    private static func groups(_ text: String) throws(Mistake) -> [SharedBytes] {
+        let names = text.split(separator: ",")
+        guard !names.isEmpty else { throw Mistake(sentence: "'\(text)' names no group") }
+        guard names.count <= Principal.groupsMax else {
+            throw Mistake(sentence: "a token lists at most \(Principal.groupsMax) groups, and these are \(names.count)")
+        }
+        return names.map { SharedBytes(String($0)) }
+    }
 }
 
 /// `signalbox token`, from its arguments to what it says.
@@ -105,15 +116,15 @@ func token(
     guard let subject = request.subject else { return ("signalbox: --sub is missing: whose token is it?\n", 2) }
     func variable(_ name: String) -> String? { environment(name).flatMap { $0.isEmpty ? nil : $0 } }
     let claims = TokenClaims(
-        subject: subject, role: request.role, tasks: request.tasks, issuer: variable("JWT_ISSUER").map { SharedBytes($0) },
-        audience: variable("JWT_AUDIENCE").map { [SharedBytes($0)] }, issuedAt: now,
-        expiry: WallTime(milliseconds: now.milliseconds + request.lifetime * 1_000))
+        subject: subject, role: request.role, tasks: request.tasks, groups: request.groups,
+        issuer: variable("JWT_ISSUER").map { SharedBytes($0) }, audience: variable("JWT_AUDIENCE").map { [SharedBytes($0)] },
+        issuedAt: now, expiry: WallTime(milliseconds: now.milliseconds + request.lifetime * 1_000))
     do throws(Mistake) {
         let secret = try SecretFile.secret(
             file: request.file, environment: environment, data: request.data ?? variable("DATA") ?? "./data")
         let token = BearerToken.make(claims, secret: secret)
         guard token.count <= BearerToken.bytesMax else {
-            return ("signalbox: a token has at most \(BearerToken.bytesMax) bytes, and this one \(token.count): list fewer tasks\n", 2)
+            return ("signalbox: a token has at most \(BearerToken.bytesMax) bytes, and this one \(token.count): list less\n", 2)
         }
         return ("\(token)\n", 0)
     } catch {
@@ -130,6 +141,7 @@ private let tokenHelp = """
       --role ROLE          \(TokenRequest.roles) (default user)
       --ttl TIME           how long it is good, as 30s, 15m, 1h or 7d (default 1h)
       --tasks ID,ID        tasks of others that it may watch as well
+      --groups NAME,NAME   groups that a worker may work in (default all)
       --secret-file PATH   sign with the secret in this file; else with the one in JWT_SECRET
       --data DIR           else with the one in DIR/\(SecretFile.name), which is made when it is missing (DATA, default ./data)
 

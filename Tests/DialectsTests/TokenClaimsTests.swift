@@ -171,6 +171,21 @@ struct TokenClaimsTests {
         }
     }
 
+    @Test("groups are a list of names, at most 128; none at all is not the same as an empty list")
+    func groups() throws {
+        #expect(try principal(#"{"sub":"7","groups":["gpu","b\u00e9"]}"#).groups == [SharedBytes("gpu"), SharedBytes("bé")])
+        #expect(try principal(#"{"sub":"7","groups":[]}"#).groups == [])
+        #expect(try principal(#"{"sub":"7"}"#).groups == nil)
+        func list(_ count: Int) -> String {
+            #"{"sub":"7","groups":[\#(((0..<count).map { "\"\($0)\"" }).joined(separator: ","))]}"#
+        }
+        #expect(try principal(list(128)).groups?.count == 128)
+        #expect(problem(list(129)) == .malformed(.groups))
+        for value in ["null", #""a""#, "[7]", #"[""]"#, "{}", "true"] {
+            #expect(problem(#"{"sub":"7","groups":\#(value)}"#) == .malformed(.groups))
+        }
+    }
+
     @Test("claims of other names are ignored; of equal names the last one counts, as other libraries have it")
     func others() throws {
         #expect(try principal(#"{"x":{"sub":"8"},"sub":"7","jti":7,"scope":null}"#).user == SharedBytes("7"))
@@ -184,13 +199,14 @@ struct TokenClaimsTests {
         #expect(writer.seal().description == #"{"sub":"7","role":"user"}"#)
         writer.removeAll()
         TokenClaims(
-            subject: SharedBytes("7"), role: .admin, tasks: [TaskID(high: 0, low: 1)], issuer: SharedBytes("i"),
-            audience: [SharedBytes("a")], issuedAt: WallTime(milliseconds: 1_999), notBefore: WallTime(milliseconds: 2_000),
-            expiry: WallTime(milliseconds: -1)
+            subject: SharedBytes("7"), role: .admin, tasks: [TaskID(high: 0, low: 1)], groups: [SharedBytes("g")],
+            issuer: SharedBytes("i"), audience: [SharedBytes("a")], issuedAt: WallTime(milliseconds: 1_999),
+            notBefore: WallTime(milliseconds: 2_000), expiry: WallTime(milliseconds: -1)
         ).write(to: &writer)
         #expect(
             writer.seal().description == """
-                {"sub":"7","role":"admin","tasks":["00000000-0000-0000-0000-000000000001"],"iss":"i","aud":["a"],"iat":1,"nbf":2,"exp":-1}
+                {"sub":"7","role":"admin","tasks":["00000000-0000-0000-0000-000000000001"],"groups":["g"],"iss":"i","aud":["a"],\
+                "iat":1,"nbf":2,"exp":-1}
                 """)
     }
 }

@@ -4,7 +4,9 @@ import Testing
 @testable import Dialects
 
 struct TokenProblemTests {
-    private static let claims: [TokenProblem.Claim] = [.subject, .role, .tasks, .issuer, .audience, .issuedAt, .notBefore, .expiry]
+    private static let claims: [TokenProblem.Claim] = [
+        .subject, .role, .tasks, .groups, .issuer, .audience, .issuedAt, .notBefore, .expiry,
+    ]
     private static let parts: [TokenProblem.Part] = [.header, .claims, .signature]
 
     @Test("each problem has a sentence of its own, and none of them is what the bearer hears")

@@ -46,6 +46,20 @@ struct PrincipalTests {
         #expect(one.maySee(taskOwner: SharedBytes("42"), taskID: Self.other), "the list takes nothing away")
     }
 
+    @Test("who has groups works in those and in no other; who has none, in all")
+    func groups() {
+        let (gpu, image) = (SharedBytes("gpu"), SharedBytes("image"))
+        for role in [Role.worker, .admin] {
+            let bound = Principal(user: SharedBytes("w"), role: role, groups: [gpu])
+            #expect(bound.mayWork(in: gpu))
+            #expect(!bound.mayWork(in: image))
+            #expect(!bound.mayWork(in: SharedBytes("gp")))
+        }
+        #expect(!Principal(user: SharedBytes("w"), role: .worker, groups: []).mayWork(in: gpu))
+        #expect(principal(.worker).mayWork(in: gpu))
+        #expect(Principal.anonymous.mayWork(in: gpu))
+    }
+
     @Test("what has no owner belongs to everybody")
     func ownerless() {
         let one = principal(.user)

@@ -269,6 +269,32 @@ struct AuthenticationTests {
             """)
     }
 
+    @Test("a worker's token that lists groups opens no socket of another group", arguments: Chunking.all)
+    func groups(_ chunking: Chunking) throws {
+        func token(_ groups: [String]) throws -> String {
+            let claims = TokenClaims(subject: SharedBytes("w"), role: .worker, groups: groups.map { SharedBytes($0) })
+            return BearerToken.make(claims, secret: try TokenSecret(Self.secret)).description
+        }
+        let refused = #"403 [WWW-Authenticate: Bearer error="insufficient_scope"] {"error":"The token is for other groups"}"#
+        for mode in [Authentication.Mode.users, .all] {
+            Stage.play(
+                chunking, try Self.settings(mode),
+                """
+                a > GET /ws?group=image \(Self.handshake) [Authorization: Bearer \(try token(["gpu"]))]
+                a < \(refused)
+                # Who names no group is of the default one.
+                a > GET /ws \(Self.handshake) [Authorization: Bearer \(try token(["gpu"]))]
+                a < \(refused)
+                a > GET /ws?group=g%70u \(Self.handshake) [Authorization: Bearer \(try token([]))]
+                a < \(refused)
+                w upgrades /ws?group=g%70u [Authorization: Bearer \(try token(["image", "gpu"]))]
+                w < {"type":"connected",…
+                v upgrades /ws [Authorization: Bearer \(try token(["default"]))]
+                v < {"type":"connected",…
+                """)
+        }
+    }
+
     @Test("a token ends in the midst of a connection, the clocks' leeway included", arguments: Chunking.all)
     func expiry(_ chunking: Chunking) throws {
         let token = try Self.token("42", seconds: 20)

@@ -38,9 +38,9 @@ struct TokenCommandTests {
     func most() throws {
         let expected = Principal(
             user: SharedBytes("-é"), role: .admin, tasks: ["a", "b c"].compactMap { TaskID(SharedBytes($0).span) },
-            expiry: WallTime(milliseconds: 1_700_604_800_000))
-        #expect(try principal(["--sub=-é", "--role=admin", "--ttl=7d", "--tasks=a,b c"]) == expected)
-        #expect(try principal(["--tasks", "a,b c", "--ttl", "7d", "--role", "admin", "--sub", "-é"]) == expected)
+            groups: [SharedBytes("gpu"), SharedBytes("b c")], expiry: WallTime(milliseconds: 1_700_604_800_000))
+        #expect(try principal(["--sub=-é", "--role=admin", "--ttl=7d", "--tasks=a,b c", "--groups=gpu,b c"]) == expected)
+        #expect(try principal(["--groups", "gpu,b c", "--tasks", "a,b c", "--ttl", "7d", "--role", "admin", "--sub", "-é"]) == expected)
     }
 
     @Test("issuer and audience are those that the server asks for")
@@ -89,6 +89,8 @@ struct TokenCommandTests {
         Wrong(["--sub", "42", "--role", "root"], "publisher"),
         Wrong(["--sub", "42", "--nope", "1"], "--nope"),
         Wrong(["--sub", "42", "--tasks", "a,b\n"], "--tasks"),
+        Wrong(["--sub", "42", "--groups", ","], "names no group"),
+        Wrong(["--sub", "42", "--groups", String(repeating: "a,", count: 129)], "128"),
         Wrong(["--sub", "42", "--tasks", String(repeating: "a,", count: 129)], "128"),
         Wrong(["--sub", "42", "--tasks", [String](repeating: long, count: 128).joined(separator: ",")], "8192"),
     ]
@@ -123,6 +125,6 @@ struct TokenCommandTests {
     func help() {
         let answer = run(["--sub", "42", "--help"])
         #expect(answer.code == 0)
-        for name in ["--sub", "--role", "--ttl", "--tasks", "--secret-file", "--data"] { #expect(answer.text.contains(name)) }
+        for name in ["--sub", "--role", "--ttl", "--tasks", "--groups", "--secret-file", "--data"] { #expect(answer.text.contains(name)) }
     }
 }
