@@ -13,14 +13,15 @@ enum Origin {
         return allowed.contains { equals(origin, $0.span) }
     }
 
-    /// Whether the authority is `localhost`, an IPv4 or an IPv6 address, each with a port or without.
+    /// Whether the authority is `localhost`, an IPv4 or an IPv6 address, each with a port or without. Browsers write an address as four
+    /// decimal numbers, however it was typed (the URL standard's IPv4 serializer); a name may end in a digit, and be anybody's.
     private static func isAddress(_ authority: Span<UInt8>) -> Bool {
         guard !authority.isEmpty else { return false }
         if authority[0] == UInt8(ascii: "[") { return true }
         var end = 0
         while end < authority.count, authority[end] != UInt8(ascii: ":") { end += 1 }
         if authority.equals("localhost", ignoringASCIICaseAt: 0..<end) { return true }
-        // A name that ends in a digit is no name: browsers read it as an IPv4 address (the URL standard's ends-in-a-number check).
+        for index in 0..<end where !authority[index].isASCIIDigit && authority[index] != UInt8(ascii: ".") { return false }
         return end > 0 && authority[end - 1].isASCIIDigit
     }
 

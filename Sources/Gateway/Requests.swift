@@ -55,7 +55,7 @@ final class Requests {
         if case .engine(let door, let query) = route {
             return engage(conversation, door, query, head, bytes, at: now)
         }
-        if let origin = head.value(.origin), head.method != .get && head.method != .head || head.first(.upgrade) != nil {
+        if let origin = head.value(.origin), Requests.asksWhosePage(route, head) {
             let authority = bytes.extracting(head.authority ?? 0..<0)
             guard Origin.isAllowed(bytes.extracting(origin), authority: authority, allowed: context.settings.origins) else {
                 responses.fail(conversation, .forbidden, "Origin not allowed", at: now)
@@ -76,6 +76,14 @@ final class Requests {
             }
             return nil
         }
+        if let words = mediaProblem(route, head, bytes) {
+            if route.surface == .producer {
+                users.refuse(conversation, .unsupportedMediaType, words, extra: Requests.acceptedCodings, at: now)
+            } else {
+                responses.fail(conversation, .unsupportedMediaType, words, extra: Requests.acceptedCodings, at: now)
+            }
+            return nil
+        }
         switch route {
         case .notFound:
             responses.fail(conversation, .notFound, "Not found", at: now)
@@ -86,13 +94,6 @@ final class Requests {
             responses.respond(conversation, .noContent, allow: allow, at: now)
         case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket:
             return upgrades.begin(conversation, route, principal, head, bytes, at: now)
-        case .submit(_) where !isJSON(head, bytes):
-            responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
-        case .report(_, _) where !isJSON(head, bytes), .reports where !isJSON(head, bytes):
-            users.refuse(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
-        case .createDeployment where !isJSON(head, bytes), .updateDeployment where !isJSON(head, bytes),
-            .postActivity where !isJSON(head, bytes), .replayLetters where !isJSON(head, bytes):
-            responses.fail(conversation, .unsupportedMediaType, "Content-Type must be application/json", at: now)
         case .submit, .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .replayLetters, .gpuTask, .gpuConnections,
             .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
             .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .deployments, .createDeployment,
@@ -161,6 +162,30 @@ final class Requests {
         guard conversation.exchange.expectsContinue else { return }
         context.outbox.write(to: conversation.id) { ResponseWriter.continued(into: &$0) }
         conversation.exchange.continued()
+    }
+
+    /// Whether a page must be one that may speak: it would change something, or hold a conversation. Whatever else it asks for, its browser
+    /// shows it no answer of another origin's.
+    private static func asksWhosePage(_ route: Route, _ head: borrowing RequestHead) -> Bool {
+        if case .eventStream = route { return true }
+        return head.method != .get && head.method != .head || head.first(.upgrade) != nil
+    }
+
+    /// RFC 9110 §15.5.16: what a refused client may send instead.
+    private static let acceptedCodings: StaticString = "Accept-Encoding: identity\r\n"
+
+    /// Why the content of a request will not be read; nil where it will, or where none is wanted.
+    private func mediaProblem(_ route: Route, _ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> StaticString? {
+        switch route {
+        case .submit, .report, .reports, .createDeployment, .updateDeployment, .postActivity, .replayLetters: break
+        case _: return nil
+        }
+        guard isJSON(head, bytes) else { return "Content-Type must be application/json" }
+        // Nothing is ever inflated here: a small body cannot become a large one.
+        if let coding = head.value(.contentEncoding), !bytes.equals("identity", ignoringASCIICaseAt: coding) {
+            return "Content-Encoding must be identity, or left out"
+        }
+        return nil
     }
 
     /// Whether the content may be read as JSON. One without a type is taken as it is: only browsers are bound by types, and they always
@@ -454,7 +479,7 @@ final class Requests {
     private func answer(_ conversation: HTTPConversation, _ asset: ClientAsset, at now: Instant) {
         context.text.removeAll()
         context.text.append(asset.content)
-        responses.respond(conversation, .ok, contentType: asset.contentType, at: now)
+        responses.respond(conversation, .ok, contentType: asset.contentType, extra: asset.policy, at: now)
     }
 }
 

@@ -11,6 +11,8 @@ struct OriginTests {
         ("http://localhost:8000", "localhost:8000", true), ("http://LOCALHOST", "localhost", true),
         ("http://127.0.0.1:81", "127.0.0.1:81", true), ("https://192.0.2.7", "192.0.2.7", true), ("http://[::1]:81", "[::1]:81", true),
         ("http://127.0.0.1:81", "127.0.0.1:82", false), ("http://localhost.evil:81", "localhost.evil:81", false),
+        // A name that looks like an address at its end, or at its beginning.
+        ("http://evil.a1:81", "evil.a1:81", false), ("http://127.0.0.1.evil", "127.0.0.1.evil", false), ("http://.", ".", false),
         // A name of its own may have been made to lead here: only the list says that it is ours.
         ("http://h.test", "h.test", false), ("https://H.TEST:81", "h.test:81", false),
         ("https://app.example", "h.test", true), ("HTTPS://APP.example", "h.test", true),
@@ -42,6 +44,12 @@ struct OriginTests {
             a < 503 {"error":"No worker available"}
             a > GET /healthz [Origin: https://evil.test]
             a < 200 [Access-Control-Allow-Origin: -] {"status":"ok"}
+            a > GET /api/tasks/x/events [Origin: https://evil.test]
+            a < 403 {"error":"Origin not allowed"}
+            a > GET /api/tasks/x/events [Origin: https://app.example]
+            a < 404 {"error":"Task not found or expired"}
+            a > DELETE /api/dead-letters/x [Origin: https://evil.test]
+            a < 403 {"error":"Origin not allowed"}
             a > GET /ws [Origin: https://evil.test] [Upgrade: websocket] [Connection: Upgrade] [Sec-WebSocket-Version: 13] [Sec-We\
             bSocket-Key: dGhlIHNhbXBsZSBub25jZQ==]
             a < 403 {"error":"Origin not allowed"}

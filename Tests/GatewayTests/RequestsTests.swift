@@ -57,6 +57,37 @@ struct RequestsTests {
             """)
     }
 
+    @Test("SECURITY 9: a body that would have to be inflated is refused before it comes", arguments: Chunking.all)
+    func codings(_ chunking: Chunking) {
+        let refused = #"415 [Accept-Encoding: identity] {"error":"Content-Encoding must be identity, or left out"}"#
+        Stage.play(chunking, """
+            a > POST /api/openai [Content-Encoding: gzip] {"data":{}}
+            a < \(refused)
+            a > POST /api/gpu/tasks [Content-Encoding: deflate, gzip] {"data":{}}
+            a < \(refused)
+            a > POST /api/activities [Content-Encoding: br] {"message":"x"}
+            a < \(refused)
+            a > POST /api/task/register [Content-Encoding: zstd] {"task_id":"x"}
+            a < 415 [Accept-Encoding: identity] {"success":false,"error":"Content-Encoding must be identity, or left out"}
+            a > POST /api/openai [Content-Encoding: Identity] {"data":{}}
+            a < 503 {"error":"No worker available"}
+            """)
+    }
+
+    @Test("SECURITY 32: what a browser may take for a page is told what it is, and may do nothing", arguments: Chunking.all)
+    func policies(_ chunking: Chunking) {
+        Stage.play(chunking, """
+            a > HEAD /clients/examples/worker-node.js
+            a < 200 [X-Content-Type-Options: nosniff] [Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox]
+            a > HEAD /clients/examples/worker-python.py
+            a < 200 [X-Content-Type-Options: nosniff] [Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox]
+            a > HEAD /metrics
+            a < 200 [X-Content-Type-Options: nosniff] [Content-Type: text/plain; version=0.0.4; charset=utf-8]
+            a > GET /api/task/%3Cscript%3E
+            a < 404 [X-Content-Type-Options: nosniff] [Content-Type: application/json] {"error":"Task not found or expired"}
+            """)
+    }
+
     @Test("413 and 431 close the connection; 417 as well", arguments: Chunking.all)
     func tooMuch(_ chunking: Chunking) {
         var settings = Settings()
