@@ -64,10 +64,10 @@ final class FakeNetwork {
     private(set) var bytesIn = 0
     private(set) var bytesOut = 0
 
-    init(_ settings: Settings = Settings(), seed: UInt64 = 1) {
+    init(_ settings: Settings = Settings(), seed: UInt64 = 1, sink: @escaping @Sendable (borrowing ByteWriter) -> Void = { _ in }) {
         limits = settings.limits
         outbox = Outbox(arenaBytesRetained: 1 << 16)
-        let log = Log(level: .debug, format: .json) { _ in }
+        let log = Log(level: .debug, format: .json, sink: sink)
         server = Server(settings: settings, outbox: outbox, log: log, random: Randomness(seed: seed))
         observe()
     }
