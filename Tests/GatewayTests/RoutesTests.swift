@@ -181,7 +181,8 @@ struct RoutesTests {
         "/", "/api", "/api/openai/", "/api/openaix", "/api/task", "/api/task/", "/api/task/a/b", "/API/openai", "/ws/", "/healthz/x",
         "/api/task/task/x/register", "/api/task/task/x/ended", "/api/v1", "/api/v1/progress", "/api/tasks/x",
         "/api/deployments/", "/api/deployments/d/pause", "/api/deployments/d/start/x", "/api/alerts/x", "/api/fleet/", "/engine.io/",
-        "/clients/", "/clients/examples/../examples/worker-node.js",
+        "/clients/", "/clients/examples/../examples/worker-node.js", "/clients/examples/worker-node.jsx",
+        "/clients/examples/%2e%2e/examples/worker-node.js", "/clients/examples/worker-node.js/../../../../etc/passwd", "//etc/passwd",
     ])
     func unknown(_ target: String) {
         #expect(route("GET", target) == "not found")
