@@ -38,6 +38,8 @@ void drop(int fd);
 // Sends, or keeps what the socket does not take; nothing may be waiting already.
 void transmit(int fd, const uint8_t *bytes, size_t count);
 
+// Whether publications that came in one read leave in one send to each subscriber.
+extern bool joins;
 // Gives a connection its part in the fan-out by the head of its request; false where there is none for it.
 bool cast(int fd, const char *head);
 // Takes what the publisher sent.

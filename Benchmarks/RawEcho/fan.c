@@ -1,6 +1,6 @@
 // fan.c: the limit of a fan-out: the same bytes written to many sockets, and nothing else. A connection to /fan/G is a subscriber of group
 // G, and the one to /publish says what is written: its messages go to the groups in turn, each by one send to every subscriber, at
-// once. Not a hub: groups have no names, and publications are not put together.
+// once. Where it joins, all messages of one read go to a subscriber by one send. Not a hub: groups have no names.
 //
 // Cost of a delivery: one send (2 to 8 µs on loopback); its connection's line of the cache and 2 ns of our own.
 #include <stdlib.h>
@@ -12,7 +12,10 @@
 struct group {
     int *fds;
     uint32_t count, room;
+    uint8_t *joined; // what is to leave when the publisher's read is dealt with
+    size_t joined_count, joined_room;
 };
+bool joins;
 static struct group *groups;
 static uint32_t group_count, next_group;
 // What the publisher sent and is not a whole frame yet.
@@ -50,7 +53,10 @@ void leave_group(int fd) {
         break;
     }
     // Who comes next is of another run, which may have fewer groups.
-    while (group_count > 0 && groups[group_count - 1].count == 0) free(groups[--group_count].fds);
+    while (group_count > 0 && groups[group_count - 1].count == 0) {
+        free(groups[--group_count].fds);
+        free(groups[group_count].joined);
+    }
 }
 
 // What a subscriber's socket did not take before goes first.
@@ -66,15 +72,38 @@ static void queue(int fd, const uint8_t *bytes, size_t count) {
     c->waiting_count += (uint32_t)count;
 }
 
-static void fan_out(const uint8_t *frame, size_t count) {
-    if (group_count == 0) return;
-    struct group *g = &groups[next_group++ % group_count];
+static void write_to(struct group *g, const uint8_t *bytes, size_t count) {
     // From the end: a subscriber whose socket fails leaves, and the last one takes its place.
     for (uint32_t i = g->count; i-- > 0;) {
         if (connections[g->fds[i]].waiting == NULL)
-            transmit(g->fds[i], frame, count);
+            transmit(g->fds[i], bytes, count);
         else
-            queue(g->fds[i], frame, count);
+            queue(g->fds[i], bytes, count);
+    }
+}
+
+static void fan_out(const uint8_t *frame, size_t count) {
+    if (group_count == 0) return;
+    struct group *g = &groups[next_group++ % group_count];
+    if (!joins) {
+        write_to(g, frame, count);
+        return;
+    }
+    if (g->joined_room - g->joined_count < count) {
+        g->joined_room = (g->joined_count + count) * 2;
+        g->joined = realloc(g->joined, g->joined_room);
+        if (g->joined == NULL) exit(1);
+    }
+    memcpy(g->joined + g->joined_count, frame, count);
+    g->joined_count += count;
+}
+
+static void flush_groups(void) {
+    for (uint32_t i = group_count; i-- > 0;) {
+        if (i >= group_count || groups[i].joined_count == 0) continue;
+        size_t count = groups[i].joined_count;
+        groups[i].joined_count = 0;
+        write_to(&groups[i], groups[i].joined, count);
     }
 }
 
@@ -102,6 +131,7 @@ void publish(int fd, const uint8_t *bytes, size_t count) {
         fan_out(unread + at, written + c->left);
         at += size + c->left;
     }
+    if (joins) flush_groups();
     memmove(unread, unread + at, unread_count - at);
     unread_count -= at;
 }

@@ -28,6 +28,7 @@
 
 #include "connection.h"
 #include "frames.h"
+#include "transport.h"
 
 enum {
     // A header of at most 14 bytes that began in an earlier read is written anew before the bytes of this one: by that much, and no
@@ -60,11 +61,12 @@ void drop(int fd) {
     free(c->waiting);
     free(c->head);
     memset(c, 0, sizeof *c);
+    end_transport(fd);
     close(fd);
 }
 
 void transmit(int fd, const uint8_t *bytes, size_t count) {
-    ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
+    ssize_t sent = give(fd, bytes, count);
     if (sent == (ssize_t)count) return;
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR) {
@@ -87,7 +89,7 @@ void transmit(int fd, const uint8_t *bytes, size_t count) {
 
 static void resume(int fd) {
     struct connection *c = &connections[fd];
-    ssize_t sent = send(fd, c->waiting + c->waiting_start, c->waiting_count - c->waiting_start, MSG_NOSIGNAL);
+    ssize_t sent = give(fd, c->waiting + c->waiting_start, c->waiting_count - c->waiting_start);
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR) drop(fd);
         return;
@@ -204,7 +206,7 @@ static void answer(int fd, uint8_t *bytes, size_t count) {
     const char *key = field(head, "sec-websocket-key");
     if (key == NULL || strcspn(key, " \r") != 24) {
         static const char refusal[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-        (void)send(fd, refusal, sizeof refusal - 1, MSG_NOSIGNAL);
+        (void)give(fd, (const uint8_t *)refusal, sizeof refusal - 1);
         drop(fd);
         return;
     }
@@ -241,6 +243,7 @@ static void accept_all(int listener) {
             return;
         }
         connections[fd].phase = HANDSHAKE;
+        begin_transport(fd);
         watch(fd, EPOLL_CTL_ADD, EPOLLIN);
     }
 }
@@ -251,7 +254,7 @@ static void ready(int fd, uint32_t events) {
         if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) resume(fd);
         return;
     }
-    ssize_t count = recv(fd, received, READ_BYTES, 0);
+    ssize_t count = take(fd, received, READ_BYTES);
     if (count <= 0) {
         if (count == 0 || (errno != EAGAIN && errno != EINTR)) drop(fd);
         return;
@@ -268,6 +271,7 @@ static int listen_on(int port) {
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (port != 0) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one); // several processes may share a port that was named
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // accepted sockets inherit it
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -287,14 +291,21 @@ static void leave(int signal) {
     _exit(0);
 }
 
+static int usage(void) {
+    fprintf(stderr, "usage: raw-echo ws|fan|join PORT | tls PORT CERTIFICATE KEY    (port 0: a free one, which is printed)\n");
+    return 2;
+}
+
 int main(int count, char **arguments) {
+    if (count < 3) return usage();
+    const char *part = arguments[1];
     char *rest = NULL;
-    fans_out = count == 3 && strcmp(arguments[1], "fan") == 0;
-    long port = fans_out || (count == 3 && strcmp(arguments[1], "ws") == 0) ? strtol(arguments[2], &rest, 10) : -1;
-    if (port < 0 || port > 65535 || rest == arguments[2] || *rest != 0) {
-        fprintf(stderr, "usage: raw-echo ws|fan PORT    (0: a free one, which is printed)\n");
-        return 2;
-    }
+    long port = strtol(arguments[2], &rest, 10);
+    bool secures = strcmp(part, "tls") == 0;
+    joins = strcmp(part, "join") == 0;
+    fans_out = joins || strcmp(part, "fan") == 0;
+    if (count != (secures ? 5 : 3) || !(secures || fans_out || strcmp(part, "ws") == 0)) return usage();
+    if (port < 0 || port > 65535 || rest == arguments[2] || *rest != 0) return usage();
     signal(SIGTERM, leave);
     signal(SIGINT, leave);
     struct rlimit limit;
@@ -306,6 +317,7 @@ int main(int count, char **arguments) {
     connections = mmap(NULL, connection_limit * sizeof *connections, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     poller = epoll_create1(EPOLL_CLOEXEC);
     if (connections == MAP_FAILED || poller < 0) return 1;
+    if (secures && !secure(arguments[3], arguments[4])) return 1;
     int listener = listen_on((int)port);
     watch(listener, EPOLL_CTL_ADD, EPOLLIN);
     static struct epoll_event events[EVENTS];
