@@ -76,15 +76,15 @@ let package = Package(
             swiftSettings: house),
 
         // Benchmarks: the load generator, and the kernel's limit that it is held against
-        .target(name: "LoadSupport", dependencies: ["Base"], path: "Benchmarks/LoadSupport", swiftSettings: house),
+        .target(name: "LoadSupport", dependencies: ["Base", "CZlib"], path: "Benchmarks/LoadSupport", swiftSettings: house),
         .executableTarget(
-            name: "LoadGenerator", dependencies: ["Base", "CLinux", "LoadSupport"], path: "Benchmarks/LoadGenerator",
+            name: "LoadGenerator", dependencies: ["Base", "CLinux", "COpenSSL", "LoadSupport"], path: "Benchmarks/LoadGenerator",
             swiftSettings: house),
         .executableTarget(
             name: "idle-bench", dependencies: ["Base", "Domain", "Gateway"], path: "Benchmarks/IdleBench", swiftSettings: house),
         .executableTarget(
             name: "RawEcho", path: "Benchmarks/RawEcho", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])],
-            linkerSettings: [.linkedLibrary("crypto")]),
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
 
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),

@@ -25,16 +25,16 @@ final class EchoRun {
     /// When each message in flight was sent, `depth` places a link.
     private var times: [UInt64]
     private var output = ByteWriter(capacity: 65_536)
-    private var latencies = LatencyHistogram()
-    private var window: Window
-    private var answered = 0
-    private var measured = 0
+    private let tally: Tally
+    /// Where messages go through zlib: what came of each link's message, and room for one that is whole or is to be sent.
+    private let deflate: MessageDeflate?
+    private var partial: [[UInt8]]
+    private var whole = ByteWriter(capacity: 65_536)
     private var mismatches = 0
 
     static func perform(_ options: Options) throws(RunError) -> Outcome {
         try Descriptors.demand(options.connections)
-        let dialer = Dialer(target: options.url, inFlight: options.inFlight)
-        let dialed = try dialer.open(options.connections, upgradingAt: options.url.path)
+        let dialed = try Dialer(options).open(options.connections, upgradingAt: options.url.path)
         guard dialed.allSatisfy({ $0.early.isEmpty }) else { throw RunError("the server spoke before it was spoken to") }
         return try EchoRun(options, dialed).outcome(options)
     }
@@ -44,50 +44,43 @@ final class EchoRun {
         payload = EchoPayload(size: options.size, opcode: options.opcode)
         depth = options.depth
         opcode = options.opcode
-        readers = Array(repeating: ServerFrameReader(), count: dialed.count)
+        switch options.compression {
+        case .none: deflate = nil
+        case .deflate:
+            deflate = MessageDeflate()
+            guard deflate != nil else { throw RunError("zlib gets no memory") }
+        }
+        readers = Array(repeating: ServerFrameReader(extended: deflate != nil), count: dialed.count)
+        partial = Array(repeating: [], count: deflate == nil ? 0 : dialed.count)
         sent = Array(repeating: 0, count: dialed.count)
         expected = Array(repeating: 0, count: dialed.count)
         verdicts = Array(repeating: .good, count: dialed.count)
         times = Array(repeating: 0, count: dialed.count * options.depth)
-        window = try Window(options, at: Clock.now())
+        tally = try Tally(options)
     }
 
     private func outcome(_ options: Options) -> Outcome {
         let now = Clock.now()
         for link in 0..<links.count { send(depth, on: link, at: now) }
-        loop()
+        tally.run(until: { isDrained }) { turn() }
         let lost = (0..<links.count).reduce(0) { $0 + Int(sent[$1] &- expected[$1]) }
         var report = Report()
         report.add("command", "echo")
         report.add("connections", options.connections)
         report.add("size", options.size)
         report.add("depth", depth)
-        window.report("messages", measured, latencies, into: &report)
+        tally.report("messages", into: &report)
         report.add("mismatches", mismatches)
         report.add("lost", lost)
         report.add("errors", links.failures)
-        return Outcome(report: report, faults: mismatches + lost + links.failures + (measured == 0 ? 1 : 0))
+        return Outcome(report: report, faults: mismatches + lost + links.failures + (tally.measured == 0 ? 1 : 0))
     }
 
-    private func loop() {
-        var start = 0
-        while true {
-            if window.advance(to: Clock.now()) {
-                switch window.phase {
-                case .warming: break
-                case .measuring:
-                    latencies = LatencyHistogram()
-                    start = answered
-                case .draining: measured = answered - start
-                case .over: return
-                }
-            }
-            if case .draining = window.phase, isDrained { return }
-            for index in 0..<links.wait(milliseconds: 20) {
-                let ready = links.ready(index)
-                if ready.isWritable { links.flush(ready.token) }
-                if ready.isReadable { receive(ready.token) }
-            }
+    private func turn() {
+        for index in 0..<links.wait(milliseconds: 20) {
+            let ready = links.ready(index)
+            if ready.isWritable { links.flush(ready.token) }
+            if ready.isReadable { receive(ready.token) }
         }
     }
 
@@ -100,12 +93,7 @@ final class EchoRun {
         let now = Clock.now()
         let before = expected[link]
         links.withReceived(count) { check($0, link, now) }
-        let replies = Int(expected[link] &- before)
-        answered += replies
-        switch window.phase {
-        case .warming, .measuring: send(replies, on: link, at: now)
-        case .draining, .over: break
-        }
+        if tally.goesOn { send(Int(expected[link] &- before), on: link, at: now) }
     }
 
     private func check(_ bytes: Span<UInt8>, _ link: Int, _ now: UInt64) {
@@ -116,6 +104,11 @@ final class EchoRun {
                 return
             case .payload(let range, let offset, let isLast):
                 let sequence = expected[link]
+                guard deflate == nil else {
+                    gather(bytes.extracting(range), link)
+                    if isLast { finish(link, sequence, count: inflated(link, sequence), at: now) }
+                    continue
+                }
                 if case .good = verdicts[link],
                     !payload.matches(bytes.extracting(range), at: offset, connection: UInt32(link), sequence: sequence)
                 {
@@ -135,6 +128,24 @@ final class EchoRun {
         }
     }
 
+    private func gather(_ piece: Span<UInt8>, _ link: Int) {
+        unsafe piece.withUnsafeBufferPointer { unsafe partial[link].append(contentsOf: $0) }
+    }
+
+    /// The bytes of a link's message, which is whole; those that differ from what was sent make it a bad one.
+    private func inflated(_ link: Int, _ sequence: UInt32) -> Int {
+        whole.removeAll()
+        let message = partial[link]
+        partial[link].removeAll(keepingCapacity: true)
+        let isSound =
+            if readers[link].isCompressed { deflate?.inflate(message.span, into: &whole) ?? false } else { true }
+        if !readers[link].isCompressed { whole.append(message.span) }
+        let payload = payload
+        let matches = whole.withSpan { payload.matches($0, at: 0, connection: UInt32(link), sequence: sequence) }
+        if !isSound || !matches { verdicts[link] = .bad }
+        return whole.count
+    }
+
     private func finish(_ link: Int, _ sequence: UInt32, count: Int, at now: UInt64) {
         guard sequence != sent[link] else {
             links.fail(link, "the server sent a message that nobody asked for")
@@ -144,10 +155,7 @@ final class EchoRun {
         if verdicts[link] == .bad || count != payload.size || readers[link].opcode != opcode { mismatches += 1 }
         verdicts[link] = .good
         expected[link] = sequence &+ 1
-        switch window.phase {
-        case .warming, .measuring: latencies.record(now - times[link * depth + Int(sequence) % depth])
-        case .draining, .over: break
-        }
+        tally.finish(now - times[link * depth + Int(sequence) % depth])
     }
 
     private func send(_ messages: Int, on link: Int, at now: UInt64) {
@@ -156,10 +164,19 @@ final class EchoRun {
         for _ in 0..<messages {
             let sequence = sent[link]
             times[link * depth + Int(sequence) % depth] = now
-            payload.appendFrame(connection: UInt32(link), sequence: sequence, to: &output)
+            append(link, sequence)
             sent[link] = sequence &+ 1
         }
         links.send(output, on: link)
+    }
+
+    private func append(_ link: Int, _ sequence: UInt32) {
+        guard let deflate else { return payload.appendFrame(connection: UInt32(link), sequence: sequence, to: &output) }
+        var message = ByteWriter(capacity: payload.size)
+        payload.appendMessage(connection: UInt32(link), sequence: sequence, to: &message)
+        whole.removeAll()
+        deflate.deflate(message.span, into: &whole)
+        ClientFrame.append(opcode, whole, isCompressed: true, to: &output)
     }
 
     private func pong(_ link: Int) {

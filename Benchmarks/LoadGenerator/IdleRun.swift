@@ -20,7 +20,7 @@ final class IdleRun {
 
     static func perform(_ options: Options) throws(RunError) -> Outcome {
         try Descriptors.demand(options.connections + 1)
-        let dialer = Dialer(target: options.url, inFlight: options.inFlight)
+        let dialer = try Dialer(options)
         let server = options.pid.map { ServerProcess(identifier: $0) }
         // One connection goes before, so that what a server allocates once, at its first message, is not counted as a connection's.
         let first = try IdleRun(options, dialer.open(1, upgradingAt: options.url.path))
@@ -37,6 +37,7 @@ final class IdleRun {
         report.add("command", "idle")
         report.add("connections", options.connections)
         report.add("handshakes_per_s", Double(options.connections) / opened, places: 0)
+        report.add("deflate", options.compression == .none ? "no" : "yes")
         report.add("hold_s", options.hold, places: 1)
         if let before, let after {
             let count = Double(options.connections)
@@ -61,7 +62,7 @@ final class IdleRun {
     private init(_ options: Options, _ dialed: [Dialed]) throws(RunError) {
         self.options = options
         links = try Links(dialed)
-        readers = Array(repeating: ServerFrameReader(), count: dialed.count)
+        readers = Array(repeating: ServerFrameReader(extended: options.compression != .none), count: dialed.count)
     }
 
     /// Links spread evenly over all of them.
@@ -101,11 +102,12 @@ final class IdleRun {
             case .payload(let range, let offset, let isLast):
                 let piece = bytes.extracting(range)
                 let isDue = owing.contains(link)
-                if !isDue || !payload.matches(piece, at: offset, connection: UInt32(link), sequence: 0)
-                    || (isLast && offset + range.count != payload.size)
-                {
-                    mismatches += 1
-                }
+                // What is compressed is not looked into: that is EchoRun's.
+                let isGood =
+                    readers[link].isCompressed
+                    || payload.matches(piece, at: offset, connection: UInt32(link), sequence: 0)
+                        && (!isLast || offset + range.count == payload.size)
+                if !isDue || !isGood { mismatches += 1 }
                 if isLast { owing.remove(link) }
             case .control(.ping):
                 pings += 1

@@ -27,7 +27,8 @@ final class Links {
     private(set) var count = 0
     private let poller: Poller
     private let buffer: UnsafeMutableBufferPointer<UInt8>
-    private var sockets: [Int32] = []
+    /// nil for those that are closed.
+    private var wires: [Wire?] = []
     private var unsent: [[UInt8]] = []
     private var unsentStart: [Int] = []
 
@@ -44,30 +45,32 @@ final class Links {
     /// Adds connections, whose links are numbered on from those that are there.
     func add(_ dialed: [Dialed]) throws(RunError) {
         for one in dialed {
-            sockets.append(one.socket)
+            wires.append(one.wire)
             unsent.append([])
             unsentStart.append(0)
-            try poller.add(one.socket, token: count, events: Poller.input)
+            try poller.add(one.wire.socket, token: count, events: Poller.input)
             count += 1
         }
     }
 
     deinit {
-        for socket in sockets where socket >= 0 { _ = close(socket) }
+        for wire in wires { wire?.close() }
         unsafe buffer.deallocate()
     }
 
-    func isOpen(_ link: Int) -> Bool { sockets[link] >= 0 }
+    func isOpen(_ link: Int) -> Bool { wires[link] != nil }
 
     func wait(milliseconds: Int32) -> Int { poller.wait(milliseconds: milliseconds) }
+
+    /// Waits until something is ready, but not beyond a point of time.
+    func wait(until due: UInt64) -> Int { poller.wait(until: due) }
 
     func ready(_ index: Int) -> Poller.Ready { poller[index] }
 
     /// Reads once. A read that does not fill the buffer emptied the socket; if it filled it, epoll comes back.
     func receive(_ link: Int) -> Received {
-        let socket = sockets[link]
-        guard socket >= 0 else { return .nothing }
-        let received = unsafe recv(socket, buffer.baseAddress, Self.receiveBytes, 0)
+        guard let wire = wires[link] else { return .nothing }
+        let received = unsafe wire.read(into: UnsafeMutableRawBufferPointer(buffer))
         if received > 0 { return .bytes(received) }
         if received < 0, errno == EAGAIN || errno == EINTR { return .nothing }
         fail(link, received == 0 ? "closed by the server" : "recv failed with errno \(errno)")
@@ -84,11 +87,10 @@ final class Links {
 
     /// Sends, or keeps what the socket does not take and sends it as soon as it does.
     func send(_ bytes: Span<UInt8>, on link: Int) {
-        let socket = sockets[link]
-        guard socket >= 0, bytes.count > 0 else { return }
+        guard let wire = wires[link], bytes.count > 0 else { return }
         var sent = 0
         if unsent[link].isEmpty {
-            sent = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            sent = unsafe bytes.withUnsafeBytes { unsafe wire.write($0) }
             if sent == bytes.count { return }
             if sent < 0 {
                 guard errno == EAGAIN || errno == EINTR else {
@@ -104,12 +106,9 @@ final class Links {
 
     /// Sends what had to wait.
     func flush(_ link: Int) {
-        let socket = sockets[link]
-        guard socket >= 0, !unsent[link].isEmpty else { return }
+        guard let wire = wires[link], !unsent[link].isEmpty else { return }
         let start = unsentStart[link]
-        let sent = unsafe unsent[link].withUnsafeBytes {
-            unsafe Glibc.send(socket, $0.baseAddress.map { unsafe $0 + start }, $0.count - start, Int32(MSG_NOSIGNAL))
-        }
+        let sent = unsafe unsent[link].withUnsafeBytes { unsafe wire.write(UnsafeRawBufferPointer(rebasing: $0[start...])) }
         if sent < 0 {
             if errno != EAGAIN, errno != EINTR { fail(link, "send failed with errno \(errno)") }
             return
@@ -123,18 +122,19 @@ final class Links {
 
     /// Drops a link for a reason that is not the run's wish.
     func fail(_ link: Int, _ reason: String) {
-        guard sockets[link] >= 0 else { return }
+        guard let wire = wires[link] else { return }
         failures += 1
         if failures <= Self.notesMax { Notes.say("connection \(link): \(reason)") }
-        _ = close(sockets[link])
-        sockets[link] = -1
+        wire.close()
+        wires[link] = nil
         unsent[link] = []
         unsentStart[link] = 0
     }
 
     private func watch(_ link: Int, _ events: UInt32) {
+        guard let wire = wires[link] else { return }
         do {
-            try poller.change(sockets[link], token: link, events: events)
+            try poller.change(wire.socket, token: link, events: events)
         } catch {
             fail(link, error.reason)
         }

@@ -20,9 +20,10 @@ enum LoadGenerator {
             Descriptors.raise()
             switch options.command {
             case .echo: outcome = try EchoRun.perform(options)
+            case .handshake: outcome = try HandshakeRun.perform(options)
             case .http: outcome = try RequestRun.perform(options)
-            case .dispatch: outcome = try DispatchRun.perform(options)
-            case .submit: outcome = try SubmitRun.perform(options)
+            case .dispatch, .submit: outcome = try DispatchRun.perform(options)
+            case .queue: outcome = try QueueRun.perform(options)
             case .fanout: outcome = try FanoutRun.perform(options)
             case .monitor: outcome = try MonitorRun.perform(options)
             case .idle: outcome = try IdleRun.perform(options)

@@ -12,10 +12,12 @@ final class MonitorRun {
     private let authority: [UInt8]
     private let links: Links
     private let polling: PollingClients
+    /// Of both kinds.
+    private let clientCount: Int
     /// What comes to each WebSocket client.
     private var streams: [MessageStream]
     /// Of the WebSocket clients, and behind them of the polling ones.
-    private var checks: [DeliveryCheck]
+    private let deliveries: Deliveries
     private var standing = 0
     /// What was posted before is another run's.
     private let start = Clock.now()
@@ -31,23 +33,13 @@ final class MonitorRun {
     private var accepted = 0
     private var refused = 0
 
-    /// Activities posted, and the number of the oldest that has not come to everybody.
-    private var published = 0
-    private var oldest = 0
-    /// To how many clients an activity in flight has not come, `depth` places.
-    private var awaited: [Int]
     private var words = [UInt8(ascii: "x")]
     private var eventBytes = 0
 
-    private var latencies = LatencyHistogram()
-    private var deliveries = 0
     private var polledDeliveries = 0
     /// Events that came to the first client, of whatever kind, and those that came to anybody and were no activity of this run.
     private var heard = 0
     private var others = 0
-    private var twice = 0
-    private var late = 0
-    private var foreign = 0
 
     /// A run in which nothing comes for so long has lost what it waits for.
     private static let patience: UInt64 = 10_000_000_000
@@ -69,21 +61,21 @@ final class MonitorRun {
         links = try Links([])
         polling = PollingClients(options.url, count: options.polling)
         streams = Array(repeating: MessageStream(), count: options.subscribers)
-        checks = Array(repeating: DeliveryCheck(first: 0, step: 1), count: options.subscribers + options.polling)
-        awaited = Array(repeating: 0, count: options.depth)
+        clientCount = options.subscribers + options.polling
+        deliveries = Deliveries(Array(repeating: DeliveryCheck(first: 0, step: 1), count: clientCount), depth: options.depth)
     }
 
     // MARK: the beginning
 
     private func openClients() throws(RunError) {
-        let dialer = Dialer(target: options.url, inFlight: options.inFlight)
+        let dialer = try Dialer(options)
         let dialed = try dialer.open(options.subscribers, upgradingAt: MonitorMessage.webSocketPath)
         try links.add(dialed)
         let now = Clock.now()
         for (client, one) in dialed.enumerated() { hear(one.early.span, client, at: now) }
         try links.add(dialer.open(options.polling, upgradingAt: nil))
         for client in 0..<polling.count { polling.poll(client, streams.count + client, links) }
-        try wait("\(standing) of \(checks.count) clients have subscribed") { standing == checks.count }
+        try wait("\(standing) of \(clientCount) clients have subscribed") { standing == clientCount }
         // Last: a server does not wait long for the first request.
         try links.add(dialer.open(1, upgradingAt: nil))
     }
@@ -102,7 +94,7 @@ final class MonitorRun {
     private func encodings() throws(RunError) -> Int {
         let request = RequestRun.request(options.url, path: "/metrics", body: nil)
         let before = pages
-        links.send(request.span, on: checks.count)
+        links.send(request.span, on: clientCount)
         try wait("the server does not show its figures") { pages > before }
         let text = page
         guard let count = MonitorMessage.counter(Self.encodings, in: text.span) else {
@@ -120,16 +112,16 @@ final class MonitorRun {
         run(max(options.depth, Self.warmUp))
         var meter = try Meter(server: options.pid)
         let encodedBefore = try encodings()
-        latencies = LatencyHistogram()
-        let before = (deliveries, polledDeliveries, polling.answered, heard, others)
+        deliveries.restart()
+        let before = (deliveries.count, polledDeliveries, polling.answered, heard, others)
         meter.begin()
         run(options.publications)
         meter.end()
         let encoded = try encodings() - encodedBefore
         let sessions = pages + polling.count
-        polling.leave(checks.count, links)
+        polling.leave(clientCount, links)
         try wait("the server does not end its polling sessions") { pages == sessions }
-        let measured = deliveries - before.0
+        let measured = deliveries.count - before.0
         var report = Report()
         report.add("command", "monitor")
         report.add("subscribers", options.subscribers)
@@ -137,7 +129,7 @@ final class MonitorRun {
         report.add("activities", options.publications)
         report.add("in_flight", options.depth)
         report.add("event_bytes", eventBytes)
-        meter.report("deliveries", measured, latencies, into: &report)
+        deliveries.report(measured, meter, into: &report)
         report.add("deliveries_by_polling", polledDeliveries - before.1)
         if options.polling > 0 {
             report.add("requests", polling.answered - before.2)
@@ -148,27 +140,22 @@ final class MonitorRun {
         report.add("encodings", encoded)
         report.add("encodings_per_event", Double(encoded) / Double(heard - before.3), places: 3)
         report.add("other_deliveries", others - before.4)
-        let lost = checks.reduce(0) { $0 + $1.lost(before: published) }
-        report.add("lost", lost)
-        report.add("twice", twice)
-        report.add("out_of_order", late)
-        report.add("foreign", foreign)
-        report.add("refused", refused + published - accepted)
+        let faults = deliveries.reportFaults(into: &report) + refused + links.failures
+        report.add("refused", refused + deliveries.published - accepted)
         report.add("errors", links.failures)
-        let faults = lost + twice + late + foreign + refused + links.failures
         return Outcome(report: report, faults: faults + (measured == 0 ? 1 : 0))
     }
 
     /// Posts and waits until everything has come to everybody, or nothing comes any more.
     private func run(_ activities: Int) {
-        let end = published + activities
+        let end = deliveries.published + activities
         var progress = Clock.now()
-        while oldest < end || accepted + refused < end {
+        while deliveries.oldest < end || accepted + refused < end {
             publish(before: end)
-            let before = deliveries + accepted
+            let before = deliveries.count + accepted
             turn()
             let now = Clock.now()
-            if deliveries + accepted != before {
+            if deliveries.count + accepted != before {
                 progress = now
             } else if now - progress > Self.patience {
                 return
@@ -177,22 +164,21 @@ final class MonitorRun {
     }
 
     private func publish(before end: Int) {
-        guard published < end, published - oldest < options.depth else { return }
+        guard deliveries.published < end, deliveries.mayPublish else { return }
         let (now, words, authority) = (Clock.now(), words, authority)
         output.removeAll()
-        while published < end, published - oldest < options.depth {
-            awaited[published % options.depth] = checks.count
+        while deliveries.published < end, deliveries.mayPublish {
+            let number = deliveries.publish(to: clientCount)
             body.removeAll()
-            MonitorMessage.appendActivity(MonitorMessage.Stamp(number: published, sentAt: now), words: words.span, to: &body)
+            MonitorMessage.appendActivity(MonitorMessage.Stamp(number: number, sentAt: now), words: words.span, to: &body)
             output.append("POST /api/activities HTTP/1.1\r\nHost: ")
             output.append(authority.span)
             output.append("\r\nContent-Type: application/json\r\nContent-Length: ")
             output.append(decimal: body.count)
             output.append("\r\n\r\n")
             output.append(body.span)
-            published += 1
         }
-        links.send(output, on: checks.count)
+        links.send(output, on: clientCount)
     }
 
     private func turn() {
@@ -204,7 +190,7 @@ final class MonitorRun {
             let now = Clock.now()
             if link < streams.count {
                 links.withReceived(count) { hear($0, link, at: now) }
-            } else if link < checks.count {
+            } else if link < clientCount {
                 links.withReceived(count) { bytes in
                     polling.hear(bytes, link - streams.count, link, links) { take($0, $1, link, at: now) }
                 }
@@ -272,26 +258,13 @@ final class MonitorRun {
             guard stamp.sentAt >= start else { return }
             if client == 0 { heard += 1 }
             eventBytes = bytes
-            switch checks[client].receive(stamp.number, before: published) {
-            case .new: settle(stamp, client, at: now)
-            case .late:
-                late += 1
-                settle(stamp, client, at: now)
-            case .twice: twice += 1
-            case .foreign: foreign += 1
-            }
+            let before = deliveries.count
+            deliveries.take(stamp.number, due: stamp.sentAt, by: client, at: now)
+            if client >= streams.count { polledDeliveries += deliveries.count - before }
         case .event:
             if client == 0 { heard += 1 }
             others += 1
         case .opened, .connected, .ping, .refused, .other: break
         }
-    }
-
-    private func settle(_ stamp: MonitorMessage.Stamp, _ client: Int, at now: UInt64) {
-        deliveries += 1
-        if client >= streams.count { polledDeliveries += 1 }
-        latencies.record(now > stamp.sentAt ? now - stamp.sentAt : 0)
-        awaited[stamp.number % options.depth] -= 1
-        while oldest < published, awaited[oldest % options.depth] == 0 { oldest += 1 }
     }
 }

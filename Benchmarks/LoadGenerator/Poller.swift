@@ -57,6 +57,15 @@ final class Poller {
         return count
     }
 
+    /// Waits until something is ready or a point of time has come; returns how many are ready.
+    func wait(until due: UInt64) -> Int {
+        let now = Clock.now()
+        let left = due > now ? due - now : 0
+        var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+        count = max(0, Int(unsafe epoll_pwait2(descriptor, events, Int32(Self.capacity), &time, nil)))
+        return count
+    }
+
     subscript(index: Int) -> Ready {
         precondition(index >= 0 && index < count, "event \(index) of \(count)")
         let event = unsafe events[index]

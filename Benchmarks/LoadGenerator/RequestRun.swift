@@ -18,16 +18,12 @@ final class RequestRun {
     /// When each request in flight was sent, `depth` places a link.
     private var times: [UInt64]
     private var output = ByteWriter(capacity: 65_536)
-    private var latencies = LatencyHistogram()
-    private var window: Window
-    private var responses = 0
-    private var measured = 0
+    private let tally: Tally
     private var wrong = 0
 
     static func perform(_ options: Options) throws(RunError) -> Outcome {
         try Descriptors.demand(options.connections)
-        let dialer = Dialer(target: options.url, inFlight: options.inFlight)
-        return try RequestRun(options, dialer.open(options.connections, upgradingAt: nil)).outcome(options)
+        return try RequestRun(options, Dialer(options).open(options.connections, upgradingAt: nil)).outcome(options)
     }
 
     private init(_ options: Options, _ dialed: [Dialed]) throws(RunError) {
@@ -39,7 +35,7 @@ final class RequestRun {
         sent = Array(repeating: 0, count: dialed.count)
         answered = Array(repeating: 0, count: dialed.count)
         times = Array(repeating: 0, count: dialed.count * options.depth)
-        window = try Window(options, at: Clock.now())
+        tally = try Tally(options)
     }
 
     /// A whole request: GET, or POST where there is a body.
@@ -52,38 +48,24 @@ final class RequestRun {
     private func outcome(_ options: Options) -> Outcome {
         let now = Clock.now()
         for link in 0..<links.count { send(depth, on: link, at: now) }
-        loop()
+        tally.run(until: { isDrained }) { turn() }
         let lost = (0..<links.count).reduce(0) { $0 + sent[$1] - answered[$1] }
         var report = Report()
         report.add("command", "http")
         report.add("connections", options.connections)
         report.add("depth", depth)
-        window.report("requests", measured, latencies, into: &report)
+        tally.report("requests", into: &report)
         report.add("wrong_status", wrong)
         report.add("lost", lost)
         report.add("errors", links.failures)
-        return Outcome(report: report, faults: wrong + lost + links.failures + (measured == 0 ? 1 : 0))
+        return Outcome(report: report, faults: wrong + lost + links.failures + (tally.measured == 0 ? 1 : 0))
     }
 
-    private func loop() {
-        var start = 0
-        while true {
-            if window.advance(to: Clock.now()) {
-                switch window.phase {
-                case .warming: break
-                case .measuring:
-                    latencies = LatencyHistogram()
-                    start = responses
-                case .draining: measured = responses - start
-                case .over: return
-                }
-            }
-            if case .draining = window.phase, isDrained { return }
-            for index in 0..<links.wait(milliseconds: 20) {
-                let ready = links.ready(index)
-                if ready.isWritable { links.flush(ready.token) }
-                if ready.isReadable { receive(ready.token) }
-            }
+    private func turn() {
+        for index in 0..<links.wait(milliseconds: 20) {
+            let ready = links.ready(index)
+            if ready.isWritable { links.flush(ready.token) }
+            if ready.isReadable { receive(ready.token) }
         }
     }
 
@@ -99,11 +81,7 @@ final class RequestRun {
             let isSound = stream[link].receive(bytes, by: &parser) { status, _ in finish(link, status, at: now) }
             if !isSound { links.fail(link, "the server sent what is no response of a known length") }
         }
-        responses += answered[link] - before
-        switch window.phase {
-        case .warming, .measuring: send(answered[link] - before, on: link, at: now)
-        case .draining, .over: break
-        }
+        if tally.goesOn { send(answered[link] - before, on: link, at: now) }
     }
 
     private func finish(_ link: Int, _ status: Int, at now: UInt64) {
@@ -112,10 +90,7 @@ final class RequestRun {
             return
         }
         if status != self.status { wrong += 1 }
-        switch window.phase {
-        case .warming, .measuring: latencies.record(now - times[link * depth + answered[link] % depth])
-        case .draining, .over: break
-        }
+        tally.finish(now - times[link * depth + answered[link] % depth])
         answered[link] += 1
     }
 

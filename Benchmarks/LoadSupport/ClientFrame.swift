@@ -18,8 +18,9 @@ public enum ClientFrame {
     public static let maskingKey: [UInt8] = [0x9c, 0x35, 0xe2, 0x47]
 
     /// The header of a whole message of `payloadBytes`, with the masking key: 6, 8 or 14 bytes.
-    public static func header(_ opcode: Opcode, payloadBytes: Int) -> [UInt8] {
-        var bytes: [UInt8] = [0x80 | opcode.rawValue]
+    /// - Parameter isCompressed: Whether the payload is what RFC 7692 makes of a message.
+    public static func header(_ opcode: Opcode, payloadBytes: Int, isCompressed: Bool = false) -> [UInt8] {
+        var bytes: [UInt8] = [(isCompressed ? 0xc0 : 0x80) | opcode.rawValue]
         if payloadBytes < 126 {
             bytes.append(0x80 | UInt8(payloadBytes))
         } else if payloadBytes < 65_536 {
@@ -34,13 +35,15 @@ public enum ClientFrame {
     }
 
     /// Appends what a writer holds as one masked frame.
-    public static func append(_ opcode: Opcode, _ payload: borrowing ByteWriter, to output: inout ByteWriter) {
-        append(opcode, payload.span, to: &output)
+    public static func append(
+        _ opcode: Opcode, _ payload: borrowing ByteWriter, isCompressed: Bool = false, to output: inout ByteWriter
+    ) {
+        append(opcode, payload.span, isCompressed: isCompressed, to: &output)
     }
 
     /// Appends a whole message as one masked frame: for small ones, as it masks byte by byte.
-    public static func append(_ opcode: Opcode, _ payload: Span<UInt8>, to output: inout ByteWriter) {
-        output.append(header(opcode, payloadBytes: payload.count).span)
+    public static func append(_ opcode: Opcode, _ payload: Span<UInt8>, isCompressed: Bool = false, to output: inout ByteWriter) {
+        output.append(header(opcode, payloadBytes: payload.count, isCompressed: isCompressed).span)
         let start = output.count
         output.append(payload)
         let key = maskingKey

@@ -67,6 +67,15 @@ public struct EchoPayload: Sendable {
         }
     }
 
+    /// Appends what a message says, without a frame around it.
+    public func appendMessage(connection: UInt32, sequence: UInt32, to output: inout ByteWriter) {
+        let (low, high) = (Self.spread(sequence), Self.spread(connection))
+        for index in 0..<min(size, Self.stampBytes) { output.append(Self.byte(index, low, high)) }
+        guard size > Self.stampBytes else { return }
+        let shift = Self.shift(connection, sequence)
+        output.append(letters.span.extracting(shift..<(shift + size - Self.stampBytes)))
+    }
+
     /// Whether a piece of a reply is what was sent there.
     /// - Parameters:
     ///   - piece: Bytes of unmasked payload.

@@ -2,7 +2,7 @@
 
 /// The subcommands.
 public enum Command: String, Sendable, CaseIterable {
-    case echo, http, dispatch, submit, fanout, monitor, idle
+    case echo, handshake, http, dispatch, submit, queue, fanout, monitor, idle
 }
 
 /// Why a command line was refused, in words for people.
@@ -22,6 +22,8 @@ public struct Options: Equatable, Sendable {
     public static let flightBytesMax = 64 << 20
     /// Publications of one run.
     public static let publicationsMax = 100_000_000
+    /// Tasks or publications of a second.
+    public static let rateMax = 10_000_000
 
     public var command: Command
     public var url: Target
@@ -39,7 +41,8 @@ public struct Options: Equatable, Sendable {
     public var workers = 16
     public var group = "default"
     public var path = "/api/openai"
-    public var mode = DispatchMode.waiting
+    public var wish = Wish.result
+    public var queue = Queue.gearman
     public var pollMilliseconds = 5
     public var hold = 5.0
     public var sample = 1000
@@ -51,44 +54,81 @@ public struct Options: Equatable, Sendable {
     public var tasks = 1
     public var publications = 100
     public var publisher = Publisher.worker
+    /// Where the watchers and the publisher of a server that passes on what comes are at home.
+    public var watchPath = "/fan/%"
+    public var publishPath = "/publish"
+    public var compression = Compression.none
+    /// Tasks or publications of a second that are due, whatever became of those before; nil for the next after the last.
+    public var rate: Int?
+    public var beginning = Beginning.atOnce
 
-    /// Who publishes in `fanout`.
-    public enum Publisher: Sendable {
+    /// Who publishes in `fanout`, and in which words the watchers hear it.
+    public enum Publisher: String, Sendable {
         /// A worker reports the progress of its tasks, which are watched as document G has it.
         case worker
-        /// A connection of RawEcho's, which passes on what comes.
+        /// The same, watched through the hub (document P).
+        case hub
+        /// A producer reports on tasks that run elsewhere; their users watch (document N).
+        case user
+        /// A connection whose messages the server passes on as they are.
         case raw
     }
 
-    /// How the clients of `dispatch` get their results.
-    public enum DispatchMode: Sendable {
-        /// The response to the submission carries the result.
-        case waiting
+    /// What the clients of `dispatch`, `submit` and `queue` want to have.
+    public enum Wish: Sendable {
+        /// The result, in the response to the submission.
+        case result
         /// The submission is answered at once, and the task is asked for until it is done.
-        case polling
+        case resultLater
+        /// That the submission is taken in.
+        case receipt
+    }
+
+    /// Which server `queue` speaks to.
+    public enum Queue: String, Sendable {
+        case gearman, redis
+    }
+
+    public enum Compression: Sendable {
+        case none
+        /// permessage-deflate without contexts.
+        case deflate
+    }
+
+    /// When `fanout` begins, once everybody is there.
+    public enum Beginning: Sendable {
+        case atOnce
+        /// It says `ready` on standard output and waits for a line on standard input.
+        case whenTold
     }
 
     public static let usage = """
         usage: load-generator COMMAND --url URL [options]
 
         echo       WebSockets that send messages and check that they come back
-          --connections N  [100]   --size BYTES [64]   --depth N in flight on each [1]   --text
+          --connections N  [100]   --size BYTES [64]   --depth N in flight on each [1]   --text   --deflate
+        handshake  WebSockets that are opened and reset
+          --in-flight N at once [64]
         http       keep-alive requests
           --connections N  [100]   --depth N pipelined [1]   --body BODY (POST, otherwise GET)   --status CODE wanted [200]
         dispatch   clients that POST tasks, workers that complete them
           --clients N [64]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]
-          --async   --poll MILLISECONDS between questions [5]
+          --async   --poll MILLISECONDS between questions [5]   --rate N tasks a second
         submit     clients that POST tasks without waiting for them, workers that complete them
-          --connections N [100]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]
-        fanout     watchers of tasks whose progress a worker tells
+          --clients N [64]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]   --rate N tasks a second
+        queue      the same two with a peer's protocol: clients, and workers that complete one task at a time
+          --queue gearman|redis   --clients N [64]   --workers N [16]   --async (no result, as submit)   --rate N tasks a second
+        fanout     watchers of tasks whose progress is told
           --subscribers N [1000]   --tasks N, which share the watchers [1]   --publications N measured, in turn about the tasks [100]
-          --in-flight N of them [1]   --bytes N of a publication, about [300]   --group NAME [default]   --path PATH [/api/openai]
-          --raw (the server is raw-echo in its fan mode)
+          --in-flight N of them [1]   --rate N publications a second instead   --bytes N of a publication, about [300]
+          --publisher worker|hub|user|raw   --group NAME [default]   --path PATH [/api/openai]
+          raw: --watch PATH with % for the task [/fan/%]   --publish PATH [/publish]
+          --gate (says ready, and waits for a line)
         monitor    Socket.IO clients that subscribe to all of the fleet's events, and activities that are posted
           --subscribers N by WebSocket [1000]   --polling N more by polling [0]   --publications N measured [100]
           --in-flight N of them [1]   --bytes N of an event, about [350]
         idle       WebSockets that do nothing, and what they weigh
-          --connections N [100]   --hold SECONDS [5]   --sample N that must still echo [1000]
+          --connections N [100]   --hold SECONDS [5]   --sample N that must still echo [1000]   --deflate
 
         all        --pid SERVER   --json
         all but fanout, monitor, idle:    --seconds S measured [5]   --warmup S before [1]
@@ -117,7 +157,7 @@ public struct Options: Equatable, Sendable {
             guard place + 1 < arguments.count else { throw OptionError(reason: "\(name) lacks its value") }
             if name == "--url" {
                 guard let target = Target(arguments[place + 1]) else {
-                    throw OptionError(reason: "--url is ws:// or http:// and an address in 127.0.0.0/8, not \(arguments[place + 1])")
+                    throw OptionError(reason: "--url is ws://, http:// or tcp:// and an address in 127.0.0.0/8, not \(arguments[place + 1])")
                 }
                 url = target
             } else {
@@ -147,7 +187,9 @@ public struct Options: Equatable, Sendable {
         case .fanout: size = 300
         // An activity of few words is hardly shorter.
         case .monitor: size = 350
-        case .echo, .http, .dispatch, .submit, .idle: break
+        case .handshake: inFlight = 64
+        case .submit: wish = .receipt
+        case .echo, .http, .dispatch, .queue, .idle: break
         }
     }
 
@@ -160,29 +202,35 @@ public struct Options: Equatable, Sendable {
         "--url": Kind(takesValue: true, commands: Command.allCases),
         "--json": Kind(takesValue: false, commands: Command.allCases),
         "--pid": Kind(takesValue: true, commands: Command.allCases),
-        "--seconds": Kind(takesValue: true, commands: [.echo, .http, .dispatch, .submit]),
-        "--warmup": Kind(takesValue: true, commands: [.echo, .http, .dispatch, .submit]),
-        "--connections": Kind(takesValue: true, commands: [.echo, .http, .submit, .idle]),
+        "--seconds": Kind(takesValue: true, commands: [.echo, .handshake, .http, .dispatch, .submit, .queue]),
+        "--warmup": Kind(takesValue: true, commands: [.echo, .handshake, .http, .dispatch, .submit, .queue]),
+        "--connections": Kind(takesValue: true, commands: [.echo, .http, .idle]),
         "--depth": Kind(takesValue: true, commands: [.echo, .http]),
         "--size": Kind(takesValue: true, commands: [.echo]),
         "--text": Kind(takesValue: false, commands: [.echo]),
+        "--deflate": Kind(takesValue: false, commands: [.echo, .idle]),
         "--body": Kind(takesValue: true, commands: [.http]),
         "--status": Kind(takesValue: true, commands: [.http]),
-        "--clients": Kind(takesValue: true, commands: [.dispatch]),
-        "--workers": Kind(takesValue: true, commands: [.dispatch, .submit]),
+        "--clients": Kind(takesValue: true, commands: [.dispatch, .submit, .queue]),
+        "--workers": Kind(takesValue: true, commands: [.dispatch, .submit, .queue]),
         "--group": Kind(takesValue: true, commands: [.dispatch, .submit, .fanout]),
         "--path": Kind(takesValue: true, commands: [.dispatch, .submit, .fanout]),
-        "--async": Kind(takesValue: false, commands: [.dispatch]),
+        "--async": Kind(takesValue: false, commands: [.dispatch, .queue]),
         "--poll": Kind(takesValue: true, commands: [.dispatch]),
+        "--queue": Kind(takesValue: true, commands: [.queue]),
+        "--rate": Kind(takesValue: true, commands: [.dispatch, .submit, .queue, .fanout]),
         "--hold": Kind(takesValue: true, commands: [.idle]),
         "--sample": Kind(takesValue: true, commands: [.idle]),
-        "--in-flight": Kind(takesValue: true, commands: [.echo, .dispatch, .submit, .fanout, .monitor, .idle]),
+        "--in-flight": Kind(takesValue: true, commands: [.echo, .handshake, .dispatch, .submit, .queue, .fanout, .monitor, .idle]),
         "--subscribers": Kind(takesValue: true, commands: [.fanout, .monitor]),
         "--polling": Kind(takesValue: true, commands: [.monitor]),
         "--tasks": Kind(takesValue: true, commands: [.fanout]),
         "--publications": Kind(takesValue: true, commands: [.fanout, .monitor]),
         "--bytes": Kind(takesValue: true, commands: [.fanout, .monitor]),
-        "--raw": Kind(takesValue: false, commands: [.fanout]),
+        "--publisher": Kind(takesValue: true, commands: [.fanout]),
+        "--watch": Kind(takesValue: true, commands: [.fanout]),
+        "--publish": Kind(takesValue: true, commands: [.fanout]),
+        "--gate": Kind(takesValue: false, commands: [.fanout]),
     ]
 
     private mutating func set(_ name: String, _ value: String) throws(OptionError) {
@@ -202,7 +250,10 @@ public struct Options: Equatable, Sendable {
         case "--workers": workers = try Self.number(name, value, in: 1...Self.connectionsMax)
         case "--group": group = try Self.word(name, value)
         case "--path": path = try Self.word(name, value)
-        case "--async": mode = .polling
+        case "--async": wish = command == .queue ? .receipt : .resultLater
+        case "--queue": queue = try Self.choice(name, value)
+        case "--rate": rate = try Self.number(name, value, in: 1...Self.rateMax)
+        case "--deflate": compression = .deflate
         case "--poll": pollMilliseconds = try Self.number(name, value, in: 0...10_000)
         case "--sample": sample = try Self.number(name, value, in: 0...Self.connectionsMax)
         case "--in-flight" where command == .fanout || command == .monitor: depth = try Self.number(name, value, in: 1...Self.depthMax)
@@ -213,7 +264,10 @@ public struct Options: Equatable, Sendable {
         case "--tasks": tasks = try Self.number(name, value, in: 1...Self.connectionsMax)
         case "--publications": publications = try Self.number(name, value, in: 1...Self.publicationsMax)
         case "--bytes": size = try Self.number(name, value, in: 1...65_535)
-        case "--raw": publisher = .raw
+        case "--publisher": publisher = try Self.choice(name, value)
+        case "--watch": watchPath = try Self.word(name, value)
+        case "--publish": publishPath = try Self.word(name, value)
+        case "--gate": beginning = .whenTold
         default: preconditionFailure("\(name) is in the table and has no meaning")
         }
     }
@@ -230,6 +284,11 @@ public struct Options: Equatable, Sendable {
             throw OptionError(reason: "\(name) is a number of seconds up to 3600, not \(value)")
         }
         return seconds
+    }
+
+    private static func choice<Choice: RawRepresentable<String>>(_ name: String, _ value: String) throws(OptionError) -> Choice {
+        guard let choice = Choice(rawValue: value) else { throw OptionError(reason: "\(name) knows no \(value)") }
+        return choice
     }
 
     /// Goes into a request line or into JSON as it is, so it must not hold what either would need escaped.

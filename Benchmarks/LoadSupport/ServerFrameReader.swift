@@ -41,7 +41,14 @@ public struct ServerFrameReader: Sendable {
     /// The kind of the message whose payload came last.
     public private(set) var opcode = ClientFrame.Opcode.binary
 
-    public init() {}
+    /// Whether that message was compressed (RFC 7692 §6).
+    public private(set) var isCompressed = false
+
+    /// The reserved bits that a frame may carry.
+    private let reservedBits: UInt8
+
+    /// - Parameter extended: Whether permessage-deflate was agreed on.
+    public init(extended: Bool = false) { reservedBits = extended ? 0x40 : 0 }
 
     /// The payload of the control frame that came last.
     public var controlPayload: [UInt8] { (0..<controlCount).map { control[$0] } }
@@ -116,10 +123,11 @@ public struct ServerFrameReader: Sendable {
 
     private mutating func begin(_ first: UInt8, _ second: UInt8, size: Int) -> Header {
         // §5.1: a server must not mask. §5.2: no reserved bit without an extension.
-        guard second & 0x80 == 0, first & 0x70 == 0 else { return .broken }
+        guard second & 0x80 == 0, first & 0x70 & ~reservedBits == 0 else { return .broken }
         let isFinal = first & 0x80 != 0
         guard first & 0x0f != 0 else {
-            guard case .open = message else { return .broken }
+            // RFC 7692 §6.1: only the first fragment of a message says that it is compressed.
+            guard case .open = message, first & 0x40 == 0 else { return .broken }
             frame = .data(isFinal: isFinal)
             left = size
             return .whole
@@ -131,10 +139,11 @@ public struct ServerFrameReader: Sendable {
             guard case .none = message else { return .broken }
             message = .open(opcode)
             self.opcode = opcode
+            isCompressed = first & 0x40 != 0
             frame = .data(isFinal: isFinal)
         case .close, .ping, .pong:
             // §5.5: at most 125 bytes, and not fragmented.
-            guard isFinal, size <= 125 else { return .broken }
+            guard isFinal, size <= 125, first & 0x40 == 0 else { return .broken }
             controlCount = 0
             frame = .control(opcode)
         }

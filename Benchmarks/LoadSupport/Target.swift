@@ -1,11 +1,15 @@
 // Target: where a run goes: an address of this machine, a port and a path (RFC 3986 as far as that). Not a resolver: the load
 // generator stays on loopback, on purpose.
 
-/// A parsed `ws://` or `http://` address.
+/// A parsed `ws://`, `wss://`, `http://`, `https://` or `tcp://` address.
 public struct Target: Equatable, Sendable {
     public enum Scheme: String, Sendable {
         case ws
+        case wss
         case http
+        case https
+        /// A peer's own protocol.
+        case tcp
     }
 
     public let scheme: Scheme
@@ -34,6 +38,14 @@ public struct Target: Equatable, Sendable {
         self.address = address
         self.port = port
         self.path = path.hasPrefix("/") ? String(path) : "/" + path
+    }
+
+    /// Whether TLS is spoken there.
+    public var isSecure: Bool {
+        switch scheme {
+        case .wss, .https: true
+        case .ws, .http, .tcp: false
+        }
     }
 
     /// `host:port` as the field `Host` wants it.
