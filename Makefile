@@ -22,7 +22,7 @@ REPORT := .build/autobahn-report
 CODEC ?= http
 SECONDS ?= 60
 
-.PHONY: help deps libraries tools swift build release run test test-swift test-e2e autobahn fuzz bench format lint clean
+.PHONY: help deps libraries tools swift build release run test test-swift test-e2e autobahn fuzz bench load peers format lint clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -139,11 +139,17 @@ fuzz: libraries ## Let libFuzzer loose on a codec: make fuzz CODEC=http|json|web
 	$$out/$(CODEC) -max_total_time=$(SECONDS) -max_len=4096 -artifact_prefix=$$out/$(CODEC)- \
 	    $(addprefix -dict=,$(wildcard Tests/Fuzzers/$(CODEC).dict)) $$out/corpus/$(CODEC)
 
-bench: release ## Compare the server with the limit of the machine; BENCH="--parts echo --rounds 3" chooses
-	swift build -c release --product raw-echo
-	swift build -c release --product load-generator
-	swift build -c release --product idle-bench
-	python3 Benchmarks/compare.py --signalbox $(SERVER) --raw-echo .build/release/raw-echo --load .build/release/load-generator $(BENCH)
+COMPARE := python3 -B Benchmarks/compare
+
+bench: peers ## Measure the server, its peers and the machine's limit: make bench BENCH="--all --rounds 5 --record"; --list says what there is
+	@$(COMPARE) $(BENCH)
+
+load: peers ## The same with as many connections as the machine has: LOAD="--parts crowd"
+	@$(COMPARE) --big $(LOAD)
+
+peers: release
+	@for product in raw-echo load-generator idle-bench; do swift build -c release --product $$product; done
+	Benchmarks/Peers/setup.sh
 
 format: swift ## Format the Swift files in place
 	swift format --in-place --parallel --recursive $(SWIFT_FILES)

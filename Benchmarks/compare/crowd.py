@@ -1,0 +1,2 @@
+"""stub"""
+def run(name, settings): raise NotImplementedError
