@@ -148,7 +148,7 @@ load: peers ## The same with as many connections as the machine has: LOAD="--par
 	@$(COMPARE) --big $(LOAD)
 
 peers: release
-	@for product in raw-echo load-generator idle-bench; do swift build -c release --product $$product; done
+	@for product in raw-echo load-generator in-process; do swift build -c release --product $$product; done
 	Benchmarks/Peers/setup.sh
 
 format: swift ## Format the Swift files in place

@@ -80,8 +80,13 @@ let package = Package(
         .executableTarget(
             name: "LoadGenerator", dependencies: ["Base", "CLinux", "COpenSSL", "LoadSupport"], path: "Benchmarks/LoadGenerator",
             swiftSettings: house),
+        .target(name: "AllocationCount", path: "Benchmarks/AllocationCount", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])]),
         .executableTarget(
-            name: "idle-bench", dependencies: ["Base", "Domain", "Gateway"], path: "Benchmarks/IdleBench", swiftSettings: house),
+            name: "in-process",
+            dependencies: [
+                "AllocationCount", "Base", "Dialects", "Domain", "Gateway", "HTTP1", "JSON", "LoadSupport", "SocketIO", "WebSockets",
+            ],
+            path: "Benchmarks/InProcess", swiftSettings: house),
         .executableTarget(
             name: "RawEcho", path: "Benchmarks/RawEcho", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])],
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
