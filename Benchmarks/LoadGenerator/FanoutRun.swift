@@ -183,7 +183,7 @@ final class FanoutRun {
         run(1)
         words = Array(repeating: UInt8(ascii: "x"), count: max(0, options.size - messageBytes))
         run(max(options.depth, tasks.count, options.publications / 10))
-        var meter = try Meter(server: options.pid)
+        var meter = try Meter(servers: options.pids)
         deliveries.restart()
         let before = deliveries.count
         pace = options.rate.map { Pace(rate: $0, at: Clock.now()) }

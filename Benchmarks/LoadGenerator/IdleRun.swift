@@ -21,7 +21,7 @@ final class IdleRun {
     static func perform(_ options: Options) throws(RunError) -> Outcome {
         try Descriptors.demand(options.connections + 1)
         let dialer = try Dialer(options)
-        let server = options.pid.map { ServerProcess(identifier: $0) }
+        let server = options.pids.first.map { ServerProcess(identifier: $0) }
         // One connection goes before, so that what a server allocates once, at its first message, is not counted as a connection's.
         let first = try IdleRun(options, dialer.open(1, upgradingAt: options.url.path))
         first.echo(on: [0])
@@ -45,8 +45,8 @@ final class IdleRun {
             report.add("rss_after_kib", after.resident / 1024)
             report.add("rss_bytes_per_connection", Double(after.resident - before.resident) / count, places: 0)
             report.add("anonymous_bytes_per_connection", Double(after.anonymous - before.anonymous) / count, places: 0)
-        } else if options.pid != nil {
-            throw RunError("the memory of process \(options.pid ?? 0) cannot be read")
+        } else if let first = options.pids.first {
+            throw RunError("the memory of process \(first) cannot be read")
         }
         report.add("pings", run.pings)
         report.add("sample", run.sample.count)

@@ -10,14 +10,14 @@ struct Meter {
         let server: UInt64?
     }
 
-    private let server: Int32?
+    private let servers: [Int32]
     private var first: Edge?
     private var last: Edge?
 
-    /// - Parameter server: The process whose CPU time is taken; nil for none.
-    init(server: Int32?) throws(RunError) {
-        self.server = server
-        if let server, Clock.cpu(of: server) == nil { throw RunError("there is no process \(server)") }
+    /// - Parameter servers: The processes whose CPU time is taken together; it is not taken where there are none.
+    init(servers: [Int32]) throws(RunError) {
+        self.servers = servers
+        for server in servers where Clock.cpu(of: server) == nil { throw RunError("there is no process \(server)") }
     }
 
     var begun: UInt64? { first?.time }
@@ -27,7 +27,9 @@ struct Meter {
     mutating func end() { last = edge() }
 
     private func edge() -> Edge {
-        Edge(time: Clock.now(), own: Clock.ownCPU(), server: server.flatMap { Clock.cpu(of: $0) })
+        let times = servers.compactMap { Clock.cpu(of: $0) }
+        let isWhole = !times.isEmpty && times.count == servers.count
+        return Edge(time: Clock.now(), own: Clock.ownCPU(), server: isWhole ? times.reduce(0, +) : nil)
     }
 
     /// Adds the figures that every run has.

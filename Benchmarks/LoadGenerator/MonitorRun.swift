@@ -110,7 +110,7 @@ final class MonitorRun {
         run(1)
         words = Array(repeating: UInt8(ascii: "x"), count: max(1, options.size - eventBytes + 1))
         run(max(options.depth, Self.warmUp))
-        var meter = try Meter(server: options.pid)
+        var meter = try Meter(servers: options.pids)
         let encodedBefore = try encodings()
         deliveries.restart()
         let before = (deliveries.count, polledDeliveries, polling.answered, heard, others)

@@ -32,7 +32,8 @@ public struct Options: Equatable, Sendable {
     public var depth = 1
     public var seconds = 5.0
     public var warmup = 1.0
-    public var pid: Int32?
+    /// The server's processes.
+    public var pids: [Int32] = []
     public var opcode = ClientFrame.Opcode.binary
     public var format = Report.Format.table
     public var body: String?
@@ -130,7 +131,7 @@ public struct Options: Equatable, Sendable {
         idle       WebSockets that do nothing, and what they weigh
           --connections N [100]   --hold SECONDS [5]   --sample N that must still echo [1000]   --deflate
 
-        all        --pid SERVER   --json
+        all        --pid SERVER,…   --json
         all but fanout, monitor, idle:    --seconds S measured [5]   --warmup S before [1]
         all but fanout, monitor, http:    --in-flight N handshakes at once [256]
         """
@@ -236,7 +237,10 @@ public struct Options: Equatable, Sendable {
     private mutating func set(_ name: String, _ value: String) throws(OptionError) {
         switch name {
         case "--json": format = .json
-        case "--pid": pid = Int32(try Self.number(name, value, in: 1...Int(Int32.max)))
+        case "--pid":
+            for word in value.split(separator: ",", omittingEmptySubsequences: false) {
+                pids.append(Int32(try Self.number(name, String(word), in: 1...Int(Int32.max))))
+            }
         case "--seconds": seconds = try Self.duration(name, value)
         case "--warmup": warmup = try Self.duration(name, value)
         case "--hold": hold = try Self.duration(name, value)

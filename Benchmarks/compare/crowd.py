@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import subprocess
+import sys
 import threading
 
 import machine
@@ -27,7 +28,7 @@ class Pair:
 
     def __init__(self, server, binary, watchers, options):
         self.server = server
-        command = [binary, "fanout", "--url", server.url("http"), "--pid", str(server.pid), "--json", "--gate"]
+        command = [binary, "fanout", "--url", server.url("http"), "--pid", str(server.pids[0]), "--json", "--gate"]
         command += ["--subscribers", str(watchers), *map(str, options)]
         self.watchers = watchers
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -91,8 +92,7 @@ def run(peers, load, settings):
                 why = "less than 1 GiB of memory was left"
             else:
                 why = add(pairs, peers, load, min(watchers, settings.sockets - opened), options)
-            if pairs:
-                print(f"crowd: {sum(pair.watchers for pair in pairs):,} watchers", flush=True)
+                print(f"crowd: {sum(pair.watchers for pair in pairs):,} watchers", file=sys.stderr, flush=True)
         return tell(pairs, before, why)
     finally:
         for pair in pairs:

@@ -17,7 +17,7 @@ class Load:
 
     def run(self, server, command, url, seconds, options):
         """The figures of a run that went well, None otherwise."""
-        line = [self.binary, command, "--url", url, "--pid", str(server.pid), "--json", *map(str, options)]
+        line = [self.binary, command, "--url", url, "--pid", ",".join(map(str, server.pids)), "--json", *map(str, options)]
         try:
             done = subprocess.run(line, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS)
         except subprocess.TimeoutExpired:

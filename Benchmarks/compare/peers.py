@@ -9,12 +9,15 @@ import shutil
 import socket
 import subprocess
 
-from process import Failure, Process
+from process import Failure, Group, Process
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(os.path.dirname(HERE), "Peers")
 NODE_PATH = "/usr/share/nodejs:/usr/lib/nodejs"
 NCHAN_MODULES = ["/usr/lib/nginx/modules/ngx_nchan_module.so", "/usr/share/nginx/modules/ngx_nchan_module.so"]
+
+# The option with which Signalbox lets other processes have its port too (SO_REUSEPORT).
+SHARE_PORT = "--share-port"
 
 # The order in which they stand in tables and plots.
 NAMES = {
@@ -104,9 +107,19 @@ class Peers:
         if part == "tls":
             certificate, key = self.certificate()
             command += ["--tls-cert", certificate, "--tls-key", key]
+        if part == "two":
+            usage = subprocess.run([self.signalbox_binary, "--help"], capture_output=True, text=True).stdout
+            if SHARE_PORT not in usage:
+                raise Failure(f"it has no {SHARE_PORT}")
+            command[command.index("127.0.0.1:0")] = f"127.0.0.1:{free_port()}"
+            command += [SHARE_PORT]
+            return Group([Process(NAMES["signalbox"], command, folder), Process(NAMES["signalbox"], command, self.place())])
         return Process(NAMES["signalbox"], command, folder)
 
     def raw(self, part):
+        if part == "two":
+            command = [self.raw_binary, "ws", str(free_port())]
+            return Group([Process(NAMES["raw"], command, self.place()) for _ in range(2)])
         command = [self.raw_binary, part, "0"]
         if part == "tls":
             command += self.certificate()

@@ -47,8 +47,12 @@ class Process:
         self.listening.set()
 
     @property
-    def pid(self):
-        return self.process.pid
+    def pids(self):
+        return [self.process.pid]
+
+    @property
+    def is_over(self):
+        return self.process.poll() is not None
 
     def url(self, scheme, path=""):
         return f"{scheme}://127.0.0.1:{self.port}{path}"
@@ -61,3 +65,24 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+class Group:
+    """Several processes that share a port."""
+
+    def __init__(self, processes):
+        self.processes = processes
+        self.name = processes[0].name
+        self.url = processes[0].url
+
+    @property
+    def pids(self):
+        return [process.process.pid for process in self.processes]
+
+    @property
+    def is_over(self):
+        return any(process.is_over for process in self.processes)
+
+    def end(self):
+        for process in self.processes:
+            process.end()

@@ -65,7 +65,7 @@ def measure(findings, case, entry, peers, load, settings):
         options += ["--rate", max(1, round(before[findings.family.rated] / deliveries / 2))]
     seconds = settings.seconds + settings.warmup
     sample = load.run(server, entry.command, server.url(entry.scheme, entry.path), seconds, options)
-    if server.process.poll() is not None:
+    if server.is_over:
         print(f"! {server.name} ended by itself", file=sys.stderr)
         peers.end(entry.peer, entry.part)
     return sample

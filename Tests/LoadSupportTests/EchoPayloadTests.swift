@@ -72,4 +72,12 @@ import Testing
             #expect(output.span[frame * 46 + 1] == 0x80 | 40)
         }
     }
+
+    @Test("a message without a frame says the same as the one in a frame", arguments: [1, 8, 15, 16, 17, 64, 1000, 70_000])
+    func unframed(_ size: Int) {
+        let payload = EchoPayload(size: size, opcode: .binary)
+        var output = ByteWriter()
+        payload.appendMessage(connection: 9, sequence: 77, to: &output)
+        #expect((0..<output.count).map { output.span[$0] } == message(payload, 9, 77))
+    }
 }

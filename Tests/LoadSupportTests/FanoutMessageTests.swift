@@ -1,4 +1,4 @@
-// FanoutMessageTests: a publication's stamp comes through a server unchanged, and what is no publication is not taken for one.
+// FanoutMessageTests: a publication's stamp comes through a server unchanged, whichever protocol it is told in, and what is no publication is not taken for one.
 
 import Base
 import LoadSupport
@@ -16,21 +16,28 @@ import Testing
         return String(decoding: (0..<output.count).map { output.span[$0] }, as: UTF8.self)
     }
 
-    @Test("what a worker reports")
+    @Test("what a worker and a producer report")
     func report() {
         let (task, words) = (Array("t1".utf8), Array("some words".utf8))
         let report = text { FanoutMessage.appendReport(of: task.span, number: 7, sentAt: 123_456_789, words: words.span, to: &$0) }
-        let start = #"{"type":"task_progress","taskId":"t1","progress":50,"message":"some words","#
-        #expect(report == start + #""step_info":{"n":7,"t":123456789}}"#)
+        #expect(report == #"{"type":"task_progress","taskId":"t1","progress":50,"message":"some words@7@123456789"}"#)
+        let event = text { FanoutMessage.appendEvent(of: task.span, number: 7, sentAt: 123_456_789, words: words.span, to: &$0) }
+        #expect(event == #"{"event":"progress","task_id":"t1","progress":50,"message":"some words@7@123456789"}"#)
     }
 
-    @Test("what a watcher is sent of it, by a server with members of its own in between")
-    func publication() {
-        let words = String(repeating: "x", count: 200)
-        let message =
+    private static let words = String(repeating: "x", count: 200) + "@1000000007@9123456789012345"
+
+    @Test(
+        "what a watcher is sent of it, in each protocol",
+        arguments: [
             #"{"type":"task_progress","task_id":"1e9651fd","progress":60,"message":"\#(words)","#
-            + #""timestamp":"2026-01-01T00:00:00.000Z","seq":10000000012,"#
-            + #""step_info":{"worker_progress":50,"n":1000000007,"t":9123456789012345}}"#
+                + #""timestamp":"2026-01-01T00:00:00.000Z","seq":10000000012,"step_info":{"worker_progress":50}}"#,
+            #"{"type":"task_status","task_id":"fan_1","status":"progress","progress":50,"message":"\#(words)","step":null,"#
+                + #""timestamp":"2026-01-01T00:00:00","step_info":null,"error":null,"seq":10000000012}"#,
+            #"{"type":"progress","task_id":"1e9651fd","payload":{"task_id":"1e9651fd","progress":60,"current_step":"","total_steps":0,"#
+                + #""completed_steps":0,"message":"\#(words)","status":"running","timestamp":"2026-01-01T00:00:00Z","seq":10000000012}}"#,
+        ])
+    func publication(_ message: String) {
         let stamp = FanoutMessage.Stamp(number: 1_000_000_007, sentAt: 9_123_456_789_012_345, sequence: 10_000_000_012)
         #expect(read(message) == .publication(stamp))
     }
@@ -45,16 +52,19 @@ import Testing
     @Test("the other messages to a watcher")
     func others() {
         #expect(read(#"{"type":"current_status","task_id":"t1","seq":1}"#) == .standing)
+        #expect(read(#"{"type":"active_tasks","tasks":[],"count":0}"#) == .standing)
+        #expect(read(#"{"type":"subscribed","task_id":"","payload":{"topics":["t1"]}}"#) == .standing)
+        #expect(read(#"{"type":"progress","task_id":"t1","payload":{"task_id":"t1","progress":20,"message":"","seq":1}}"#) == .other)
         #expect(read(#"{"type":"heartbeat","task_id":"t1"}"#) == .other)
-        #expect(read(#"{"type":"task_completed","seq":4,"result_data":{"n":1,"t":2}}"#) == .other)
+        #expect(read(#"{"type":"task_completed","seq":4,"result_data":"@1@2"}"#) == .other)
         #expect(read("") == .other)
     }
 
     @Test(
         "a publication without all of its stamp is unreadable",
         arguments: [
-            #""seq":1"#, #""step_info":{"n":1,"t":2}"#, #""seq":1,"step_info":{"n":1}"#, #""seq":1,"step_info":{"t":1}"#,
-            #""seq":null,"step_info":{"n":1,"t":2}"#, #""seq":1,"step_info":{"n":"1","t":2}"#, #""seq":1,"step_info":{"n":1,"t":-2}"#,
+            #""message":"@1@2""#, #""message":"@1","seq":1"#, #""message":"@@2","seq":1"#, #""seq":1,"message":"@1@2""#,
+            #""message":"@1@2","seq":null"#, #""message":"@1@-2","seq":1"#,
         ])
     func unreadable(_ members: String) { #expect(read(#"{"type":"task_progress","task_id":"t1",\#(members)}"#) == .unreadable) }
 }

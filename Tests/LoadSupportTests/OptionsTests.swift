@@ -11,14 +11,15 @@ import Testing
     @Test("an echo with everything")
     func echo() throws {
         let options = try parse(
-            "echo --url ws://127.0.0.1:9/e --connections 7 --size 99 --depth 3 --seconds 0.5 --warmup 0 --pid 12 --text --json")
+            "echo --url ws://127.0.0.1:9/e --connections 7 --size 99 --depth 3 --seconds 0.5 --warmup 0 --pid 12,13 --text --json --deflate")
         #expect(options.command == .echo)
         #expect(options.connections == 7)
         #expect(options.size == 99)
         #expect(options.depth == 3)
         #expect(options.seconds == 0.5)
         #expect(options.warmup == 0)
-        #expect(options.pid == 12)
+        #expect(options.pids == [12, 13])
+        #expect(options.compression == .deflate)
         #expect(options.opcode == .text)
         #expect(options.format == .json)
     }
@@ -29,7 +30,8 @@ import Testing
         #expect(dispatch.clients == 2)
         #expect(dispatch.workers == 3)
         #expect(dispatch.group == "g")
-        #expect(dispatch.mode == .polling)
+        #expect(dispatch.wish == .resultLater)
+        #expect(dispatch.rate == nil)
         #expect(dispatch.pollMilliseconds == 0)
         #expect(dispatch.path == "/v1/x")
         let idle = try parse("idle --url ws://127.0.0.1:9/e --connections 20000 --hold 2.5 --sample 10 --in-flight 4")
@@ -45,9 +47,10 @@ import Testing
 
     @Test("a submit and a fanout")
     func publishing() throws {
-        let submit = try parse("submit --url http://127.0.0.1:9 --connections 64 --workers 2 --group g --path /v1/x --seconds 1")
+        let submit = try parse("submit --url http://127.0.0.1:9 --clients 32 --workers 2 --group g --path /v1/x --seconds 1")
         #expect(submit.command == .submit)
-        #expect(submit.connections == 64)
+        #expect(submit.clients == 32)
+        #expect(submit.wish == .receipt)
         #expect(submit.workers == 2)
         let plain = try parse("fanout --url http://127.0.0.1:9")
         #expect(plain.subscribers == 1000)
@@ -57,7 +60,7 @@ import Testing
         #expect(plain.depth == 1)
         #expect(plain.publisher == .worker)
         let fanout = try parse(
-            "fanout --url http://127.0.0.1:9 --subscribers 10000 --tasks 500 --publications 9 --in-flight 16 --bytes 1000 --raw")
+            "fanout --url http://127.0.0.1:9 --subscribers 10000 --tasks 500 --publications 9 --in-flight 16 --bytes 1000 --publisher raw --watch /w/% --publish /p --rate 50 --gate")
         #expect(fanout.subscribers == 10_000)
         #expect(fanout.tasks == 500)
         #expect(fanout.publications == 9)
@@ -65,6 +68,22 @@ import Testing
         #expect(fanout.inFlight == 256)
         #expect(fanout.size == 1000)
         #expect(fanout.publisher == .raw)
+        #expect(fanout.watchPath == "/w/%")
+        #expect(fanout.publishPath == "/p")
+        #expect(fanout.rate == 50)
+        #expect(fanout.beginning == .whenTold)
+    }
+
+    @Test("a queue and a handshake")
+    func peers() throws {
+        let queue = try parse("queue --url tcp://127.0.0.1:9 --queue redis --clients 2 --async --rate 1000")
+        #expect(queue.queue == .redis)
+        #expect(queue.clients == 2)
+        #expect(queue.wish == .receipt)
+        #expect(queue.rate == 1000)
+        #expect(try parse("queue --url tcp://127.0.0.1:9").wish == .result)
+        #expect(try parse("handshake --url wss://127.0.0.1:9").inFlight == 64)
+        #expect(try parse("handshake --url ws://127.0.0.1:9 --in-flight 8").inFlight == 8)
     }
 
     @Test("a monitor, of WebSockets, of polling clients, and of both")
@@ -92,6 +111,8 @@ import Testing
         "http --url http://127.0.0.1:9 --what", "idle --url ws://127.0.0.1:9/ --seconds 1",
         "fanout --url http://127.0.0.1:9 --subscribers 10 --tasks 11", "fanout --url http://127.0.0.1:9 --bytes 0",
         "fanout --url http://127.0.0.1:9 --in-flight 4097", "submit --url http://127.0.0.1:9 --async",
+        "echo --url ws://127.0.0.1:9/ --pid 1,", "echo --url ws://127.0.0.1:9/ --rate 5", "queue --url tcp://127.0.0.1:9 --queue kafka",
+        "fanout --url http://127.0.0.1:9 --publisher nobody", "fanout --url http://127.0.0.1:9 --rate 0",
         "monitor --url http://127.0.0.1:9 --subscribers 0", "monitor --url http://127.0.0.1:9 --tasks 2",
         "fanout --url http://127.0.0.1:9 --subscribers 0", "fanout --url http://127.0.0.1:9 --polling 1",
     ])

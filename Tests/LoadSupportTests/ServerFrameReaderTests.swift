@@ -63,4 +63,29 @@ import Testing
     func broken(_ bytes: [UInt8], _ way: Chunking) {
         #expect(read(bytes, way).last == .broken)
     }
+
+    @Test("RFC 7692 §6: a compressed message is known where compression was agreed on, and broken elsewhere")
+    func compressed() {
+        let bytes: [UInt8] = [0xc1, 1, 0x61, 0x81, 1, 0x62]
+        var reader = ServerFrameReader(extended: true)
+        var position = 0
+        #expect(reader.next(in: bytes.span, from: &position) == .payload(2..<3, offset: 0, isLast: true))
+        #expect(reader.isCompressed)
+        #expect(reader.next(in: bytes.span, from: &position) == .payload(5..<6, offset: 0, isLast: true))
+        #expect(!reader.isCompressed)
+        var plain = ServerFrameReader()
+        position = 0
+        #expect(plain.next(in: bytes.span, from: &position) == .broken)
+    }
+
+    @Test("RFC 7692 §6.1: neither a continuation nor a control frame is marked", arguments: [
+        [0x41, 1, 0x61, 0xc0, 1, 0x62], [0xc9, 0] as [UInt8],
+    ])
+    func marked(_ bytes: [UInt8]) {
+        var reader = ServerFrameReader(extended: true)
+        var position = 0
+        var event = reader.next(in: bytes.span, from: &position)
+        if case .payload = event { event = reader.next(in: bytes.span, from: &position) }
+        #expect(event == .broken)
+    }
 }

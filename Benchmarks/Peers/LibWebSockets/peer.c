@@ -20,11 +20,13 @@ struct message {
 };
 struct connection {
     struct message *first, *last;
+    struct message *compressing; // what the extension may still be reading from
     unsigned char *gathered;
     size_t gathered_count;
 };
 
 static volatile int ends;
+static int deflates;
 
 static void stop(int signal) {
     (void)signal;
@@ -60,16 +62,18 @@ static int receive(struct lws *wsi, struct connection *c, const unsigned char *b
 }
 
 static int transmit(struct lws *wsi, struct connection *c) {
-    // As many as the socket takes: libwebsockets says when it is choked.
-    while (c->first != NULL && !lws_send_pipe_choked(wsi)) {
+    // As many as the socket takes, and one at a time where they are compressed: this callback says that the last one is.
+    do {
+        free(c->compressing);
+        c->compressing = c->first;
+        if (c->first == NULL) return 0;
         struct message *message = c->first;
         c->first = message->next;
         if (c->first == NULL) c->last = NULL;
-        int sent = lws_write(wsi, message->bytes + LWS_PRE, message->count, message->is_binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
-        free(message);
-        if (sent < 0) return -1;
-    }
-    if (c->first != NULL) lws_callback_on_writable(wsi);
+        enum lws_write_protocol kind = message->is_binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
+        if (lws_write(wsi, message->bytes + LWS_PRE, message->count, kind) < 0) return -1;
+    } while (!deflates && !lws_send_pipe_choked(wsi));
+    lws_callback_on_writable(wsi);
     return 0;
 }
 
@@ -84,6 +88,7 @@ static int serve(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
             c->first = message->next;
             free(message);
         }
+        free(c->compressing);
         free(c->gathered);
         return 0;
     default: return 0;
@@ -96,6 +101,7 @@ int main(int count, char **arguments) {
         return 2;
     }
     signal(SIGTERM, stop);
+    deflates = count > 3;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
@@ -115,7 +121,7 @@ int main(int count, char **arguments) {
     info.port = atoi(arguments[2]);
     info.iface = "127.0.0.1";
     info.protocols = protocols;
-    info.extensions = count > 3 ? extensions : NULL;
+    info.extensions = deflates ? extensions : NULL;
     struct lws_vhost *host = lws_create_vhost(context, &info);
     if (host == NULL) return 1;
     printf("listening 127.0.0.1:%d\n", lws_get_vhost_listen_port(host));
