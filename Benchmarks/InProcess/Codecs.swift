@@ -13,7 +13,8 @@ enum Codecs {
 
     private static func json() -> [Operation] {
         let report = Array(
-            #"{"type":"task_progress","taskId":"01989651-6aa1-7b2c-9d5e-2f0c6c1f8a3b","progress":50,"message":"\#(words(180))","step_info":{"n":1}}"#
+            (#"{"type":"task_progress","taskId":"01989651-6aa1-7b2c-9d5e-2f0c6c1f8a3b","progress":50,"#
+                + #""message":"\#(words(180))","step_info":{"n":1}}"#)
                 .utf8)
         let items = (0..<150).map { #"{"id":\#($0),"role":"user","content":"\#(words(60))","score":\#($0).5}"# }
         let document = Array(("[" + items.joined(separator: ",") + "]").utf8)
@@ -46,12 +47,14 @@ enum Codecs {
         let browser = """
             GET /api/task/01989651-6aa1-7b2c-9d5e-2f0c6c1f8a3b HTTP/1.1\r\nHost: localhost:8000\r\nConnection: keep-alive\r\n\
             User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\nAccept: application/json, text/plain, */*\r\n\
-            Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\nCache-Control: no-cache\r\nReferer: http://localhost:8000/\r\n\
+            Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\nCache-Control: no-cache\r\n\
+            Referer: http://localhost:8000/\r\n\
             Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n\r\n
             """
         let body = #"{"data":{"n":1},"async":true}"#
         let post = """
-            POST /api/openai HTTP/1.1\r\nHost: localhost:8000\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)
+            POST /api/openai HTTP/1.1\r\nHost: localhost:8000\r\nContent-Type: application/json\r\n\
+            Content-Length: \(body.utf8.count)\r\n\r\n\(body)
             """
         return [
             request("a request of a browser, \(browser.utf8.count) B", Array(browser.utf8)),
@@ -98,7 +101,9 @@ enum Codecs {
         return writer.withSpan { span in (0..<span.count).map { span[$0] } }
     }
 
-    private static func parsing(_ name: String, _ frame: [UInt8], _ deflate: DeflateParameters? = nil, floor: String = "WebSocket") -> Operation {
+    private static func parsing(_ name: String, _ frame: [UInt8], _ deflate: DeflateParameters? = nil, floor: String = "WebSocket")
+        -> Operation
+    {
         var connection = WebSocketConnection(deflate: deflate)
         let workspace = WebSocketWorkspace()
         let limits = WebSocketLimits(messageBytesMax: 16 << 20)

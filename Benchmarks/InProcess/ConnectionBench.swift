@@ -34,7 +34,8 @@ struct ConnectionBench {
             case ("--connections", let count?, _) where count > 0: connections = count
             case ("--publications", let count?, _) where count > 0: publications = count
             case ("--role", _, let named?): role = named
-            default: fail("usage: connections [--connections N] [--role echo|worker|http|watcher|crowd|socketio|monitor] [--publications N]")
+            default:
+                fail("usage: connections [--connections N] [--role echo|worker|http|watcher|crowd|socketio|monitor] [--publications N]")
             }
         }
         var bench = ConnectionBench(connections: connections, role: role)
@@ -171,7 +172,9 @@ struct ConnectionBench {
         guard start > 0, answer[end...].elementsEqual(ConnectionBench.answerEnd) else {
             fail("a task was refused: \(String(decoding: answer, as: UTF8.self))")
         }
-        for offset in 0..<ConnectionBench.taskNameBytes { taskNames[index * ConnectionBench.taskNameBytes + offset] = answer[start + offset] }
+        for offset in 0..<ConnectionBench.taskNameBytes {
+            taskNames[index * ConnectionBench.taskNameBytes + offset] = answer[start + offset]
+        }
     }
 
     // MARK: Connections

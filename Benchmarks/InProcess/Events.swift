@@ -5,7 +5,9 @@ import Domain
 import Glibc
 
 enum Events {
-    static func operations() -> [Operation] { [publishing(listeners: 1), publishing(listeners: 1000), dispatching()] + encoders() + [fanning()] }
+    static func operations() -> [Operation] {
+        [publishing(listeners: 1), publishing(listeners: 1000), dispatching()] + encoders() + [fanning()]
+    }
 
     private static let wall = WallTime(milliseconds: 1_700_000_000_000)
     private static let event = TaskEvent.progress(
@@ -20,7 +22,9 @@ enum Events {
         let stream = Held(streams.open(task: task, user: nil, project: nil))
         for listener in 0..<listeners {
             guard let subscriber = hub.enter(.task, target: UInt64(listener)) else { fail("the hub is full") }
-            do throws(SubscriptionRefusal) { _ = try hub.subscribe(subscriber, to: .task(task)) } catch { fail("the hub refuses: \(error)") }
+            do throws(SubscriptionRefusal) { _ = try hub.subscribe(subscriber, to: .task(task)) } catch {
+                fail("the hub refuses: \(error)")
+            }
         }
         let name = listeners == 1 ? "a publication to one" : "a publication to \(listeners), by the recipient"
         return Operation("Hub", name, parts: listeners) { count in

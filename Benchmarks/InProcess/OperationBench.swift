@@ -1,5 +1,5 @@
-// OperationBench: how long an operation computes and how often it asks for memory. An operation is done many times in a batch that takes some
-// milliseconds; of the batches the median counts, and the lowest and the highest are told. What an operation is, the other files say.
+// OperationBench: how long an operation computes and how often it asks for memory. An operation is done many times in a batch that takes
+// some milliseconds; of the batches the median counts, and the lowest and the highest are told. What an operation is, the other files say.
 import AllocationCount
 
 /// Something that is done `count` times.
@@ -87,7 +87,9 @@ enum OperationBench {
                     + "\"allocations\":\(tenths(figures.allocations))}")
         case .table:
             let name = operation.floor + ": " + operation.name
-            print(name + String(repeating: " ", count: max(1, 64 - name.count)) + tenths(figures.nanoseconds) + " ns", tenths(figures.allocations))
+            print(
+                name + String(repeating: " ", count: max(1, 64 - name.count)) + tenths(figures.nanoseconds) + " ns",
+                tenths(figures.allocations))
         }
     }
 

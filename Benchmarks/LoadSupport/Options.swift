@@ -158,7 +158,8 @@ public struct Options: Equatable, Sendable {
             guard place + 1 < arguments.count else { throw OptionError(reason: "\(name) lacks its value") }
             if name == "--url" {
                 guard let target = Target(arguments[place + 1]) else {
-                    throw OptionError(reason: "--url is ws://, http:// or tcp:// and an address in 127.0.0.0/8, not \(arguments[place + 1])")
+                    throw OptionError(
+                        reason: "--url is ws://, http:// or tcp:// and an address in 127.0.0.0/8, not \(arguments[place + 1])")
                 }
                 url = target
             } else {

@@ -39,5 +39,6 @@ if [ "$peers/LibWebSockets/peer.c" -nt "$out/lws-peer" ]; then
     cc -O3 -Wall -Wextra "$peers/LibWebSockets/peer.c" -lwebsockets -o "$out/lws-peer" || missing libwebsockets "cc"
 fi
 
-swift build -c release --package-path "$peers/NIO" --scratch-path "$out/nio" --product nio-peer 2>&1 | tail -1 || missing SwiftNIO "swift build"
+swift build -c release --package-path "$peers/NIO" --scratch-path "$out/nio" --product nio-peer 2>&1 | tail -1 ||
+    missing SwiftNIO "swift build"
 exit 0

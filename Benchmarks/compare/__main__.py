@@ -1,8 +1,8 @@
 """Compares Signalbox with its peers, and all of them with the limit of the machine, on this machine's loopback.
 
-All servers of a case are loaded in turn, in several rounds, by the same load generator. The figure is work per CPU-second of the server, which
-does not depend on who was the bottleneck, and the wall rate beside it. Not a test: nothing here fails because a figure is low, only because
-an answer was wrong.
+All servers of a case are loaded in turn, in several rounds, by the same load generator. The figure is work per CPU-second of the server,
+which does not depend on who was the bottleneck, and the wall rate beside it. Not a test: nothing here fails because a figure is low, only
+because an answer was wrong.
 """
 
 import argparse
@@ -47,6 +47,7 @@ def arguments():
     parser.add_argument("--all", action="store_true", help="every case, not only the quick ones")
     parser.add_argument("--big", action="store_true", help="the families that take a whole machine")
     parser.add_argument("--record", action="store_true", help="write what was found into RESULTS.md")
+    parser.add_argument("--results", default=RESULTS, help="another file than RESULTS.md")
     parser.add_argument("--list", action="store_true", help="say what there is")
     return parser
 
@@ -67,6 +68,8 @@ def chosen(settings, found):
 def cases(family, settings):
     """The cases that are to be run, with the entries that are."""
     found = [case for case in family.cases if settings.all or family.big or case.quick]
+    if not found and settings.parts is not None:
+        found = family.cases
     if settings.peers is not None:
         wanted = settings.peers.split(",")
         for case in found:
@@ -81,26 +84,30 @@ def perform(names, found, settings, folder):
     busy = machine.load_average()
     try:
         for family in found:
-            if family.name not in names:
+            wanted = cases(family, settings)
+            if family.name not in names or not wanted:
                 continue
-            findings = rounds.run(family, cases(family, settings), peers, load, settings)
+            findings = rounds.run(family, wanted, peers, load, settings)
             print(report.text(findings) + "\n", flush=True)
             if settings.record:
-                report.record_family(RESULTS, findings, settings)
+                report.record_family(settings.results, findings, settings)
         for name in names:
             if name in OTHERS:
                 part = crowd.run(peers, load, settings) if name == "crowd" else inprocess.run(name, settings)
                 print(part.text + "\n", flush=True)
                 load.faults += part.faults
                 if settings.record:
-                    report.record(RESULTS, name, part.markdown, part.title)
+                    report.record(settings.results, name, part.markdown, part.title)
     finally:
         peers.end()
     for (peer, part), why in sorted(peers.missing.items()):
         print(f"skipped: {peer} ({part}): {why}")
     if settings.record:
-        words = f"{machine.describe(ROOT)} Client and server share the processors. Load average {busy} before the last call that wrote here, {machine.load_average()} after it."
-        report.record(RESULTS, "machine", words, "The machine")
+        words = (
+            f"{machine.describe(ROOT)} Client and server share the processors. Load average {busy} before the last call that wrote here,"
+            f" {machine.load_average()} after it."
+        )
+        report.record(settings.results, "machine", words, "The machine")
     return load.faults
 
 

@@ -126,8 +126,8 @@ def tell(pairs, before, why):
     good = [figures for figures, words in results if figures and not words]
     faults = len(results) - len(good)
     text = (
-        f"{sockets:,} watchers, each on a socket of its own and its other end here too, on {len(pairs)} servers. What stopped it: {why}{about}. The"
-        f" kernel's slabs grew by {kernel:,.0f} bytes a watcher, both ends together."
+        f"{sockets:,} watchers, each on a socket of its own and its other end here too, on {len(pairs)} servers. What stopped it:"
+        f" {why}{about}. The kernel's slabs grew by {kernel:,.0f} bytes a watcher, both ends together."
     )
     if good:
         deliveries = sum(one["deliveries"] for one in good)
@@ -135,8 +135,8 @@ def tell(pairs, before, why):
         spent = sum(one["server_cpu_s"] for one in good)
         tails = [one["latency_p99_us"] / 1000 for one in good]
         text += (
-            f" Told one publication after the other, all servers at once: {deliveries / seconds:,.0f} deliveries a second on this machine,"
-            f" {deliveries / spent:,.0f} per CPU-second of the servers; p99 of the time from a publication to a delivery"
+            f" Told one publication after the other, all servers at once: {deliveries / seconds:,.0f} deliveries a second on this"
+            f" machine, {deliveries / spent:,.0f} per CPU-second of the servers; p99 of the time from a publication to a delivery"
             f" {sorted(tails)[len(tails) // 2]:,.0f} ms, in the worst server {max(tails):,.0f} ms."
         )
     for _, words in results:

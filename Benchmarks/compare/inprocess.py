@@ -10,13 +10,13 @@ ROLES = [
     ("monitor", "Socket.IO by WebSocket, subscribed to everything"),
 ]
 OPERATIONS = (
-    "One thread, its own CPU time, the median of fifteen batches; in brackets the lowest and the highest. Allocations are calls of malloc and its kin, counted by"
-    " taking their place."
+    "One thread, its own CPU time, the median of fifteen batches; in brackets the lowest and the highest. Allocations are calls of"
+    " malloc and its kin, counted by taking their place."
 )
 MILLION = (
-    "`Server` needs no sockets: the program opens the connections through it, upgrades each, exchanges one message on each, closes none, and"
-    " reads its own resident anonymous memory before and after. This counts the outbox's row, the timer and all of the server's state; the"
-    " reactor adds 32 bytes a connection, the kernel its sockets."
+    "`Server` needs no sockets: the program opens the connections through it, upgrades each, exchanges one message on each, closes"
+    " none, and reads its own resident anonymous memory before and after. This counts the outbox's row, the timer and all of the"
+    " server's state; the reactor adds 32 bytes a connection, the kernel its sockets."
 )
 
 
@@ -44,7 +44,8 @@ def operations(settings):
     lines, is_good = call(settings, "operations", "--json", "--seconds", max(0.05, settings.seconds / 5))
     found = [json.loads(line) for line in lines if line.startswith("{")]
     rows = [
-        (one["floor"], one["name"], f"{one['ns']:,.1f} ({one['ns_min']:,.1f}–{one['ns_max']:,.1f})", f"{one['allocations']:.1f}") for one in found
+        (one["floor"], one["name"], f"{one['ns']:,.1f} ({one['ns_min']:,.1f}–{one['ns_max']:,.1f})", f"{one['allocations']:.1f}")
+        for one in found
     ]
     width = max((len(floor) + len(name) for floor, name, _, _ in rows), default=0) + 4
     text = ["In process: nanoseconds and allocations"]
@@ -87,11 +88,12 @@ def million(settings):
     crowd = "no good run: " + " ".join(lines)
     if one:
         crowd = (
-            f"Publishing to {count:,} watchers of one task ({int(one['bytes_per_connection']):,} bytes each): {int(one['ns_per_delivery']):,} ns a"
-            f" delivery, from the worker's message to the bytes being taken away for every socket; a publishing turn takes"
-            f" {float(one['publishing_turn_p50_us']) / 1000:,.1f} ms, p99 {float(one['publishing_turn_p99_us']) / 1000:,.1f} ms; the turns in between, in"
-            f" each of which a watcher's ping is answered, {one['other_turn_p50_us']} µs, p99 {one['other_turn_p99_us']} µs. Behind sockets the"
-            " reactor sends for 2 ms at most before it looks at what came."
+            f"Publishing to {count:,} watchers of one task ({int(one['bytes_per_connection']):,} bytes each):"
+            f" {int(one['ns_per_delivery']):,} ns a delivery, from the worker's message to the bytes being taken away for every socket;"
+            f" a publishing turn takes {float(one['publishing_turn_p50_us']) / 1000:,.1f} ms, p99"
+            f" {float(one['publishing_turn_p99_us']) / 1000:,.1f} ms; the turns in between, in each of which a watcher's ping is"
+            f" answered, {one['other_turn_p50_us']} µs, p99 {one['other_turn_p99_us']} µs. Behind sockets the reactor sends for 2 ms at"
+            " most before it looks at what came."
         )
     text.append("  " + crowd)
     return Part("A million connections in process", "\n".join(text), MILLION + "\n\n" + "\n".join(table) + "\n\n" + crowd, faults)

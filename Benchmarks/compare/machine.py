@@ -39,8 +39,9 @@ def available_bytes():
 def describe(folder):
     gigabytes = int(first("/proc/meminfo", "MemTotal", "0 kB").split()[0]) / 1024 / 1024
     return (
-        f"{os.cpu_count()} processors ({first('/proc/cpuinfo', 'model name')}), {gigabytes:.0f} GiB, {platform.system()} {platform.release()},"
-        f" {swift()}, release build of {revision(folder)}. {resource.getrlimit(resource.RLIMIT_NOFILE)[1]:,} descriptors a process, hard."
+        f"{os.cpu_count()} processors ({first('/proc/cpuinfo', 'model name')}), {gigabytes:.0f} GiB, {platform.system()}"
+        f" {platform.release()}, {swift()}, release build of {revision(folder)}. {resource.getrlimit(resource.RLIMIT_NOFILE)[1]:,}"
+        " descriptors a process, hard."
     )
 
 

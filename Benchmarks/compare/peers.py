@@ -160,7 +160,8 @@ class Peers:
         binary = needed(shutil.which("gearmand", path=os.environ["PATH"] + ":/usr/sbin"), "gearman-job-server is missing")
         folder, port = self.place(), free_port()
         # Without threads: all of its work is then on one core, as everybody's is.
-        command = [binary, "--listen", "127.0.0.1", "--port", str(port), "--threads", "0", "--log-file", "none", "--file-descriptors", "4096"]
+        command = [binary, "--listen", "127.0.0.1", "--port", str(port), "--threads", "0", "--log-file", "none"]
+        command += ["--file-descriptors", "4096"]
         return self.listening(Process(NAMES["gearmand"], command, folder, port))
 
     def redis(self, part):

@@ -14,10 +14,11 @@ GAP = 5
 GROUP = 34
 TOP = 64
 
-# One colour a server, in all drawings; others take them in turn. Told apart also by those who see fewer colours, and in print by their names.
+# One colour a server, in all drawings; others take theirs in turn. Every bar has its name, for those who see fewer colours.
 COLOURS = {
     NAMES["signalbox"]: "#d9480f", NAMES["raw"]: "#6c757d", NAMES["join"]: "#adb5bd", NAMES["lws"]: "#1971c2", NAMES["nio"]: "#7048e8",
-    NAMES["node"]: "#2f9e44", NAMES["python"]: "#e8a500", NAMES["nchan"]: "#0c8599", NAMES["gearmand"]: "#1971c2", NAMES["redis"]: "#c2255c",
+    NAMES["node"]: "#2f9e44", NAMES["python"]: "#e8a500", NAMES["nchan"]: "#0c8599",
+    NAMES["gearmand"]: "#1971c2", NAMES["redis"]: "#c2255c",
 }
 OTHERS = ["#d9480f", "#f08c00", "#e8590c", "#a61e4d"]
 
@@ -51,6 +52,10 @@ def draw(findings):
     body, y = [], TOP
     for case, found in groups:
         y += GROUP
+        bottom = y + len(found) * (BAR + GAP)
+        body.append(f'<path class="axis" d="M{LEFT} {y - 4}V{bottom}"/>')
+        if findings.limit(case):
+            body.append(f'<path class="limit" d="M{LEFT + scale:.1f} {y - 4}V{bottom}"/>')
         body.append(f'<text class="case" x="16" y="{y - 10}">{escape(case.name)}</text>')
         for label, share, low, high, value in found:
             middle = y + BAR / 2
@@ -65,11 +70,12 @@ def draw(findings):
             body.append(f'<text class="value" x="{end:.1f}" y="{middle + 4:.1f}">{value}</text>')
             y += BAR + GAP
     height = y + 24
-    lines = [f'<path class="axis" d="M{LEFT} {TOP}V{height - 18}"/>']
+    lines = []
     if has_limit:
-        lines.append(f'<path class="limit" d="M{LEFT + scale:.1f} {TOP}V{height - 18}"/>')
-        lines.append(f'<text class="about" x="{LEFT + scale:.1f}" y="{TOP - 4}" text-anchor="middle">{escape(family.limit)}: 1</text>')
-    about = f"{family.noun} {family.unit}" if family.figure is None else f"{family.unit}{', fewer are better' if family.lower_is_better else ''}"
+        lines.append(f'<text class="about" x="{LEFT + scale:.1f}" y="{TOP - 4}" text-anchor="middle">the limit: 1</text>')
+    about = f"{family.noun} {family.unit}" if family.figure is None else family.unit
+    if family.lower_is_better:
+        about += ", fewer are better"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" role="img">\n'
         f"<style>{STYLE}</style>\n"

@@ -35,7 +35,9 @@ def rows(findings):
                 yield case, label, ["skipped: " + findings.missing[label] if label in findings.missing else "no good run"]
                 continue
             ratio = spread(findings.ratios(case, label), lambda one: f"{one:.2f}")
-            cells = [spread(values), "1" if label == findings.limit(case) else ratio, number(findings.median(case, label, family.rated) or 0)]
+            if label == findings.limit(case):
+                ratio = "1"
+            cells = [spread(values), ratio, number(findings.median(case, label, family.rated) or 0)]
             for name, divisor, _ in family.more:
                 found = findings.median(case, label, name)
                 cells.append("" if found is None else brief(found / divisor))
@@ -44,9 +46,8 @@ def rows(findings):
 
 def head(findings):
     family = findings.family
-    limit = family.limit or "the limit"
-    columns = [f"{family.noun} {family.unit}" if family.figure is None else family.unit, f"of {limit}", f"{family.rated.replace('_per_s', '')} a second"]
-    return columns + [unit for _, _, unit in family.more]
+    compared = f"{family.noun} {family.unit}" if family.figure is None else family.unit
+    return [compared, "of the limit", f"{family.rated.replace('_per_s', '')} a second"] + [unit for _, _, unit in family.more]
 
 
 def kept(findings):
@@ -64,7 +65,8 @@ def text(findings):
             titles.append(case.name)
             lines.append([case.name])
         lines.append(["  " + label, *([cells[place] for place in places] if len(cells) > 1 else cells)])
-    widths = [max((len(line[place]) for line in lines if len(line) > 2 and place < len(line)), default=0) for place in range(len(places) + 1)]
+    whole = [line for line in lines if len(line) > 2]
+    widths = [max(len(line[place]) for line in whole) for place in range(len(places) + 1)]
     widths[0] = max(widths[0], *(len(line[0]) for line in lines if len(line) != 1))
     out = [f"{findings.family.title}"]
     for line in lines:

@@ -1,4 +1,5 @@
-// FanoutMessageTests: a publication's stamp comes through a server unchanged, whichever protocol it is told in, and what is no publication is not taken for one.
+// FanoutMessageTests: a publication's stamp comes through a server unchanged, whichever protocol it is told in, and what is no publication
+// is not taken for one.
 
 import Base
 import LoadSupport

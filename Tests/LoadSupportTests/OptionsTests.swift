@@ -11,7 +11,8 @@ import Testing
     @Test("an echo with everything")
     func echo() throws {
         let options = try parse(
-            "echo --url ws://127.0.0.1:9/e --connections 7 --size 99 --depth 3 --seconds 0.5 --warmup 0 --pid 12,13 --text --json --deflate")
+            "echo --url ws://127.0.0.1:9/e --connections 7 --size 99 --depth 3 --seconds 0.5 --warmup 0 --pid 12,13 --text --json"
+                + " --deflate")
         #expect(options.command == .echo)
         #expect(options.connections == 7)
         #expect(options.size == 99)
@@ -60,7 +61,8 @@ import Testing
         #expect(plain.depth == 1)
         #expect(plain.publisher == .worker)
         let fanout = try parse(
-            "fanout --url http://127.0.0.1:9 --subscribers 10000 --tasks 500 --publications 9 --in-flight 16 --bytes 1000 --publisher raw --watch /w/% --publish /p --rate 50 --gate")
+            "fanout --url http://127.0.0.1:9 --subscribers 10000 --tasks 500 --publications 9 --in-flight 16 --bytes 1000"
+                + " --publisher raw --watch /w/% --publish /p --rate 50 --gate")
         #expect(fanout.subscribers == 10_000)
         #expect(fanout.tasks == 500)
         #expect(fanout.publications == 9)

@@ -27,7 +27,8 @@ import Testing
         }
     }
 
-    @Test("errors, nulls and other lists are refused", arguments: ["-ERR no\r\n", "$-1\r\n", "*-1\r\n", "*3\r\n:1\r\n:2\r\n:3\r\n", "x\r\n"])
+    @Test(
+        "errors, nulls and other lists are refused", arguments: ["-ERR no\r\n", "$-1\r\n", "*-1\r\n", "*3\r\n:1\r\n:2\r\n:3\r\n", "x\r\n"])
     func refused(_ reply: String) { #expect(read(reply) == .refused) }
 
     @Test("a command is an array of strings")
