@@ -1,7 +1,7 @@
 // FanoutRun: tasks that are told of, and many watchers who hear it, each on a socket of its own: documents G, N and P, or a server that
 // passes on what it is given. Every publication has a number: at every watcher all of them must come, once and in order, with consecutive
-// `seq`s. A bounded number is in flight: the next is sent once the oldest has come to everybody. Or they are sent at a rate: then a delivery's time
-// runs from when its publication was due.
+// `seq`s. A bounded number is in flight: the next is sent once the oldest has come to everybody. Or they are sent at a rate: then a
+// delivery's time runs from when its publication was due.
 //
 // Cost of a delivery: one recv of 2 µs, which dominates, unless several publications come in one; 150 ns to read the stamp.
 
