@@ -44,6 +44,8 @@ struct Database: ~Copyable {
         unsafe handle = opened
         unsafe logPages = .allocate(capacity: 1)
         unsafe logPages.initialize(to: 0)
+        // It takes the place of SQLite's own, which moves the log home within a commit. There is one such hook: neither
+        // `sqlite3_wal_autocheckpoint` nor the pragma of that name may be used, for both would take this one away.
         unsafe sqlite3_wal_hook(
             opened,
             { pages, _, _, count in

@@ -42,7 +42,6 @@ final class Store {
     private func configure() throws(StorageError) {
         var pragmas = [
             "journal_mode = WAL",
-            "wal_autocheckpoint = 0",
             "synchronous = \(isSynchronous ? "FULL" : "NORMAL")",
             // What is left over in temporary files would outlive the process and have another owner's rights.
             "temp_store = MEMORY",

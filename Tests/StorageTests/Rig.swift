@@ -22,6 +22,12 @@ final class Scratch {
     var location: StorageLocation { .directory(path) }
     var file: String { path + "/" + Store.fileName }
 
+    /// Bytes of a file; nil where there is none.
+    static func size(of file: String) -> Int? {
+        var status = stat()
+        return unsafe stat(file, &status) == 0 ? Int(status.st_size) : nil
+    }
+
     deinit {
         for name in ["signalbox.db", "signalbox.db-wal", "signalbox.db-shm", "signalbox.lock"] { _ = unsafe unlink(path + "/" + name) }
         _ = unsafe rmdir(path)

@@ -201,4 +201,22 @@ extension TaskCounts {
         add(failed, to: .failed)
         add(cancelled, to: .cancelled)
     }
+
+    @Test("the write-ahead log is moved home when it is long enough, and begins anew: it does not grow with what is written")
+    func shortLog() throws {
+        let scratch = try Scratch()
+        var settings = StorageSettings()
+        settings.checkpointPages = 64
+        let store = try Store(scratch.location, settings)
+        var longest = 0
+        for number in 1...400 {
+            try store.commit([[RecordEntry(number: UInt64(number), record: .submitted(image(number, payload: 4_096)))]])
+            try store.tidy()
+            longest = max(longest, try #require(Scratch.size(of: scratch.file + "-wal")))
+        }
+        // Some 64 pages, and what the last commit before that added.
+        #expect(longest > 64 * 4_096 && longest < 100 * 4_096)
+        #expect(try #require(Scratch.size(of: scratch.file)) > 300 * 4_096)
+        try store.close()
+    }
 }
