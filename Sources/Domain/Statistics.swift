@@ -37,6 +37,8 @@ public struct Statistics: Sendable {
     public internal(set) var submitted: UInt64 = 0
     /// Tasks of outside programs.
     public internal(set) var registered: UInt64 = 0
+    /// Tasks of an earlier process that had not ended, and were taken up again.
+    public internal(set) var restored: UInt64 = 0
     public internal(set) var completed: UInt64 = 0
     public internal(set) var failed: UInt64 = 0
     public internal(set) var cancelled: UInt64 = 0

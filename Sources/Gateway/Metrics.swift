@@ -147,7 +147,10 @@ struct Metrics {
             writer.append(decimal: count)
             writer.append("\n")
         }
+        page.gauge("tasks_reported", "Tasks of outside programs that have not ended.", broker.reportedCount, to: &writer)
         page.counter("tasks_submitted_total", "Tasks that were taken in.", statistics.submitted, to: &writer)
+        page.counter("tasks_registered_total", "Tasks of outside programs that were taken in.", statistics.registered, to: &writer)
+        page.counter("tasks_restored_total", "Tasks of an earlier process that were taken up again.", statistics.restored, to: &writer)
         page.begin("tasks_ended_total", .counter, "Tasks that ended, by how.", to: &writer)
         for (state, count) in [
             ("completed", statistics.completed), ("failed", statistics.failed), ("cancelled", statistics.cancelled),

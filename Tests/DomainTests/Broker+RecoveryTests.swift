@@ -32,6 +32,7 @@ struct BrokerRecoveryTests {
         let next = Self.next(rig, shelf)
         #expect(next.order() == ["resumed", "resumed", "resumed", "resumed"].map { "record \($0)" })
         #expect(next.broker.queuedCount == 3 && next.broker.executingCount == 1 && next.broker.payloadBytes == 11)
+        #expect(next.broker.statistics.restored == 4 && next.broker.statistics.submitted == 0)
         #expect(try [first, second, low].map { next.broker.position(of: try Self.task(next, $0)) } == [1, 2, 3])
         #expect(throws: SubmissionRefusal.noWorker) { try next.submit(group: "g") }
         let task = try Self.task(next, first)
@@ -99,6 +100,8 @@ struct BrokerRecoveryTests {
             next.order() == ["record resumed", "record ended cancelled \(sequence)", "publish cancelled", "archive cancelled \(sequence)"])
         #expect(try Self.task(next, lost).state == .cancelled && Self.task(next, kept).state == .executing)
         #expect(next.broker.task(silent.id) == nil && next.broker.executingCount == 1 && next.broker.endedCount == 1)
+        // It was taken up, and ended here.
+        #expect(next.broker.statistics.restored == 2 && next.broker.statistics.cancelled == 1)
     }
 
     // MARK: In a worker's hands

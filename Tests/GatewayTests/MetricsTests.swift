@@ -112,6 +112,41 @@ struct MetricsTests {
         stage.end()
     }
 
+    @Test("whatever was taken in has ended or is here: tasks of requests, and those of outside programs")
+    func sums() {
+        let stage = Stage()
+        stage.play("""
+            w upgrades /ws
+            w < {"type":"connected","workerId":"$w","message":"Connected to Task Dispatcher"}
+            w > {"type":"ready"}
+            a > POST /api/openai {"data":{"n":1},"async":true}
+            w < {"type":"task","taskId":"$one","payload":{"model":"default","data":{"n":1}}}
+            a < 200 {"taskId":"$one","status":"executing"}
+            a > POST /api/openai {"data":{"n":2},"async":true}
+            a < 200 {"taskId":"$two","status":"queued"}
+            w > {"type":"task_error","taskId":"$one","error":"no"}
+            w < {"type":"task_ack","taskId":"$one"}
+            w < {"type":"task","taskId":"$two","payload":{"model":"default","data":{"n":2}}}
+            """)
+        for (task, isDone) in [("x", false), ("y", true), ("z", false)] {
+            stage.play("""
+                p > POST /api/task/register {"task_id":"\(task)","user_id":1}
+                p < 200 {"success":true,"data":{"task_id":"\(task)","seq":1}}
+                """)
+            guard isDone else { continue }
+            stage.play("""
+                p > POST /api/task/task/\(task)/completed {}
+                p < 200 {"success":true,"data":{"task_id":"\(task)","seq":2}}
+                """)
+        }
+        let page = page(stage)
+        func figure(_ name: String) -> Double { page["signalbox_" + name] ?? -1_000 }
+        #expect(figure("tasks_submitted_total") == 2 && figure("tasks_registered_total") == 3 && figure("tasks_restored_total") == 0)
+        #expect(figure("tasks_reported") == 2 && figure("tasks{state=\"executing\"}") == 1 && figure("tasks{state=\"queued\"}") == 0)
+        #expect(figure("tasks_ended_total{state=\"completed\"}") == 1 && figure("tasks_ended_total{state=\"failed\"}") == 1)
+        stage.end()
+    }
+
     @Test("SECURITY 38: no label tells what a client wrote, and the page does not grow with its groups and names")
     func labels() {
         let stage = Stage()

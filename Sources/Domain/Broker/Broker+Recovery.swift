@@ -19,6 +19,7 @@ extension Broker {
         let living = live.filter { !$0.state.isTerminal }.map { image in
             let task = revive(image, in: &rooms, at: now)
             insert(task)
+            statistics.restored += 1
             return (task: task, image: image)
         }
         // A user's tasks stand in the order of their coming. Sorting leaves those of one moment as they are.
