@@ -21,8 +21,9 @@ REPORT := .build/autobahn-report
 
 CODEC ?= http
 SECONDS ?= 60
+MINUTES ?= 60
 
-.PHONY: help deps libraries tools swift build release run test test-swift test-e2e autobahn fuzz bench load peers format lint clean
+.PHONY: help deps libraries tools swift build release run test test-swift test-e2e autobahn fuzz bench load peers soak format lint clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -150,6 +151,9 @@ load: peers ## The same with as many connections as the machine has: LOAD="--par
 peers: release
 	@for product in raw-echo load-generator in-process; do swift build -c release --product $$product; done
 	Benchmarks/Peers/setup.sh
+
+soak: release ## Mixed load with faults, and nothing may be lost or grow: make soak MINUTES=60 SOAK="--rate 30 --seed 7"
+	python3 -B Benchmarks/soak.py --server $(SERVER) --minutes $(MINUTES) $(SOAK)
 
 format: swift ## Format the Swift files in place
 	swift format --in-place --parallel --recursive $(SWIFT_FILES)
