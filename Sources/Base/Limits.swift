@@ -40,7 +40,8 @@ public struct Limits: Sendable {
     public var bodyBytesMax = 16 << 20
     /// From the first byte of a request's head to its last.
     public var headTimeout = TimeSpan.seconds(10)
-    /// A body must arrive with at least this many bytes a second, after a first grace of `headTimeout`.
+    /// A body must arrive with at least this many bytes a second, after a first grace of `headTimeout`; answers must be read as fast once
+    /// `keepAliveTimeout` is over.
     public var bodyBytesPerSecondMin = 1 << 10
     /// Between two requests of a connection.
     public var keepAliveTimeout = TimeSpan.seconds(75)

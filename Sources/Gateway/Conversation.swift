@@ -77,6 +77,8 @@ final class HTTPConversation {
     var phaseStarted: Instant
     var timer: TimerTicket?
     var armedUntil: Instant
+    /// What waited to be sent when it was last looked at whether answers are read; nil where nothing did.
+    var unsent: (bytes: Int, at: Instant)?
 
     init(id: ConnectionID, peer: PeerAddress, certificate: PeerCertificate? = nil, at now: Instant) {
         self.id = id

@@ -192,6 +192,7 @@ final class HTTPService {
     /// The conversation's timer has run out: for a phase that is over it is set anew.
     func timerDue(_ conversation: HTTPConversation, at now: Instant) {
         conversation.timer = nil
+        if let look = nextLook(at: conversation, at: now) { return arm(conversation, at: look) }
         guard let deadline = deadline(of: conversation) else {
             return arm(conversation, at: now + context.limits.keepAliveTimeout)
         }
@@ -205,6 +206,29 @@ final class HTTPService {
         guard conversation.exchange.phase != .idle else { return responses.close(conversation) }
         conversation.exchange.stopReading()
         responses.refuse(conversation, .requestTimeout, at: now)
+    }
+
+    /// Where answers wait although nothing is awaited: gives the connection up if they are not read at the least pace of a body.
+    ///
+    /// - Returns: when to look again; nil where nobody has to.
+    private func nextLook(at conversation: HTTPConversation, at now: Instant) -> Instant? {
+        let limits = context.limits
+        switch conversation.exchange.phase {
+        case .idle: guard let deadline = deadline(of: conversation), deadline <= now else { return nil }
+        case .closed: break
+        case .readingHead, .readingBody, .awaitingResponse, .upgraded: return nil
+        }
+        let waiting = context.outbox.queuedBytes(conversation.id)
+        defer { conversation.unsent = waiting > 0 ? (waiting, now) : nil }
+        guard waiting > 0 else { return nil }
+        if let before = conversation.unsent {
+            let seconds = Double((now - before.at).nanoseconds) / 1e9
+            if Double(before.bytes - waiting) < seconds * Double(limits.bodyBytesPerSecondMin) {
+                context.metrics.answersUnread += 1
+                context.outbox.abort(conversation.id)
+            }
+        }
+        return now + limits.headTimeout
     }
 
     // MARK: The end

@@ -44,6 +44,7 @@ struct Metrics {
     var requests: UInt64 = 0
     var requestsMalformed: UInt64 = 0
     var requestsTimedOut: UInt64 = 0
+    var answersUnread: UInt64 = 0
     var messagesIn: UInt64 = 0
     var messagesOut: UInt64 = 0
     var workerStatuses: UInt64 = 0
@@ -94,6 +95,7 @@ struct Metrics {
         page.counter("http_requests_total", "Requests whose head was read.", requests, to: &writer)
         page.counter("http_requests_malformed_total", "Requests that broke the protocol.", requestsMalformed, to: &writer)
         page.counter("http_requests_timed_out_total", "Requests that came too slowly.", requestsTimedOut, to: &writer)
+        page.counter("http_responses_slow_total", "Connections ended because answers were not read.", answersUnread, to: &writer)
         page.begin("http_responses_total", .counter, "Responses by class of status.", to: &writer)
         for digit in 2...5 {
             writer.append("signalbox_http_responses_total{class=\"")

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from servers import BOUND, read_response, read_to_end
+from servers import BOUND, eventually, read_response, read_to_end
+from streams import metric
 from workers import Worker
 
 HOST = b"Host: signalbox.test\r\n"
@@ -108,6 +109,38 @@ def test_connection_that_is_idle_ends_without_a_word(impatient):
     with impatient.raw(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n") as channel:
         assert read_response(channel)[0] == 200
         assert read_to_end(channel) == b""
+
+
+def test_many_slow_ones_harm_nobody(impatient):
+    """Heads and bodies that never end, many at once: all are ended within their time, and others are answered meanwhile."""
+    channels = [impatient.raw(b"GET /healthz HTTP/1.1\r\nX-Slow: a" if number % 2 else head_of(8192) + b"{") for number in range(300)]
+    try:
+        assert impatient.get("/healthz").status == 200
+        for channel in channels:
+            assert read_response(channel)[0] == 408
+            assert read_to_end(channel) == b""
+    finally:
+        for channel in channels:
+            channel.close()
+
+
+def test_answer_that_is_never_read(impatient, group):
+    """It is not held for ever: neither where the connection would stay, nor where it was to end."""
+    with Worker(impatient, group, ready=True) as worker:
+        task_id = impatient.queue(group)
+        worker.take(task_id)
+        worker.finish(task_id, {"text": "y" * 8_000_000})
+    before = metric(impatient, "http_responses_slow_total")
+    for extra in (b"", b"Connection: close\r\n"):
+        with socket.socket() as channel:
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            channel.settimeout(BOUND)
+            channel.connect((impatient.host, impatient.port))
+            channel.sendall(head_of(extra=extra, target=f"/api/task/{task_id}".encode(), method=b"GET"))
+            eventually(lambda: metric(impatient, "http_responses_slow_total") > before, "the end of who does not read")
+            before += 1
+            assert len(read_to_end(channel)) < 8_000_000
+    assert metric(impatient, "queued_bytes") == 0
 
 
 def test_other_site_may_not_submit(server, group):

@@ -31,6 +31,57 @@ struct HTTPServiceTests {
             """)
     }
 
+    @Test(
+        "SECURITY 6: who does not read an answer at all is given up, after its time and another look",
+        arguments: [("", 85), (" [Connection: close]", 20)])
+    func unread(_ header: String, _ seconds: Int) {
+        let stage = Stage()
+        stage.play("""
+            a stalls
+            a > GET /healthz\(header)
+            * wait \(seconds - 1)s
+            """)
+        #expect(stage.network.outbox.queuedBytes > 0)
+        stage.play("* wait 1s\na < closed")
+        #expect(stage.network.outbox.queuedBytes == 0)
+        stage.end()
+    }
+
+    @Test("SECURITY 6: an answer is read at a kilobyte a second, or not at all", arguments: [(11_000, true), (10_000, false)])
+    func slowReader(_ bytes: Int, _ isFastEnough: Bool) {
+        let stage = Stage()
+        stage.play("""
+            w upgrades /ws
+            w < {"type":"connected","workerId":"$worker","message":"Connected to Task Dispatcher"}
+            w > {"type":"ready"}
+            a stalls
+            a > POST /api/openai {"data":{}}
+            w < {"type":"task","taskId":"$task","payload":{"model":"default","data":{}}}
+            w > {"type":"task_complete","taskId":"$task","result":"\(String(repeating: "r", count: 60_000))"}
+            w < {"type":"task_ack","taskId":"$task"}
+            """)
+        let link = stage.link("a")
+        link.takes = bytes
+        // The worker answers its pings meanwhile, or goes.
+        stage.play("w leaves\n* wait 75s")
+        for _ in 0..<3 {
+            stage.network.read(link)
+            link.stalls = true
+            stage.play("* wait 10s")
+        }
+        #expect((stage.network.outbox.queuedBytes > 0) == isFastEnough)
+        link.takes = .max
+        if isFastEnough {
+            stage.network.read(link)
+            stage.play("a < 200 {\"taskId\":\"$task\",\"status\":\"completed\",\"result\":\"\(String(repeating: "r", count: 60_000))\"}")
+            stage.play("* wait 10s")
+        } else {
+            _ = link.takeOutput()
+        }
+        #expect(link.state == .endedByServer)
+        stage.end()
+    }
+
     @Test("RFC 9112 §9.3: connections persist, and end when asked to, by an old protocol's rule, or when idle", arguments: Chunking.all)
     func keepAlive(_ chunking: Chunking) {
         Stage.play(chunking, """

@@ -125,8 +125,8 @@ struct MetricsTests {
             a > POST /api/openai {"data":{"n":2},"async":true}
             a < 200 {"taskId":"$two","status":"queued"}
             w > {"type":"task_error","taskId":"$one","error":"no"}
-            w < {"type":"task_ack","taskId":"$one"}
             w < {"type":"task","taskId":"$two","payload":{"model":"default","data":{"n":2}}}
+            w < {"type":"task_ack","taskId":"$one"}
             """)
         for (task, isDone) in [("x", false), ("y", true), ("z", false)] {
             stage.play("""
