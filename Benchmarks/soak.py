@@ -468,7 +468,7 @@ async def soak(options, folder):
     running.report()
     violations = running.ledger.violations + ([problem] if problem else [])
     told = sum(running.ledger.kinds.values()) + (problem is not None)
-    print("\n".join(violations))
+    print("\n".join(["", *violations]))
     print("OK" if not told else f"{told} violations: " + ", ".join(f"{kind} ({n})" for kind, n in running.ledger.kinds.items()))
     return not told
 

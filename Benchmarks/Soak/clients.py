@@ -2,6 +2,7 @@
 the ledger what they were told. Those who stay are in listeners.py.
 """
 import asyncio
+import collections
 import json
 import random
 
@@ -286,7 +287,7 @@ class Order:
         began = self.ledger.clock()
         while not seen.is_over:
             if self.ledger.clock() - began > END_PATIENCE:
-                return self.ledger.violation("never told", f"{way} watcher of {self.entry}: nothing behind {seen.last}")
+                return seen.missed("never told", f"nothing behind {seen.last}")
             start = self.field.life
             try:
                 source = await self.open(way, seen.last)
@@ -319,8 +320,8 @@ class Order:
             if message is None:
                 # A server that stops ends its streams; otherwise only the task does.
                 seen.is_over = seen.has_end
-                self.ledger.require(seen.has_end or self.field.life > seen.life, "never told",
-                                    f"stream of {self.entry} ended at {seen.last} without its end")
+                if not seen.has_end and self.field.life == seen.life:
+                    seen.missed("never told", f"ended at {seen.last} without the task's end")
                 return
             kind = message["type"]
             if kind in ("connection_established", "heartbeat"):
@@ -355,33 +356,45 @@ class Sequence:
         # The last number, and the latest life in which the server surely was no later when it was told.
         self.last, self.life = 0, life
         self.may_jump, self.is_over, self.has_end, self.standing = False, False, False, None
+        # What it went through, for who has to find out why something is missing.
+        self.story = collections.deque(maxlen=30)
+
+    def note(self, words):
+        self.story.append(f"{self.ledger.clock():.2f} {words}")
+
+    def missed(self, kind, words):
+        self.ledger.violation(kind, f"{self.name}: {words}; {', '.join(self.story)}")
 
     def connected(self, start, end):
         """A connection was made while the server's life was between the two."""
         # A restart lies between: numbers go on behind a gap, and `current_status` says where.
         self.may_jump |= end > self.life
         self.life = start
+        self.note(f"connected behind {self.last} in life {start}")
         if self.last:
             self.ledger.counts["watchers came back"] += 1
 
     def told(self, number):
         self.standing = number
-        self.ledger.require(number >= self.last, "numbers that go back", f"{self.name}: state {number} behind {self.last}")
+        self.note(f"state {number}")
+        if number < self.last:
+            self.missed("numbers that go back", f"state {number} behind {self.last}")
 
     def gap(self, first, last):
-        self.ledger.require(first == self.last + 1 or self.may_jump, "lost event", f"{self.name}: gap {first}-{last} behind {self.last}")
+        if first != self.last + 1 and not self.may_jump:
+            self.missed("lost event", f"gap {first}-{last} behind {self.last}")
         self.last, self.may_jump = last, False
         self.ledger.counts["gaps told"] += 1
 
     def event(self, number, is_end, is_slow=False):
         follows = number == self.last + 1 or number == self.last and is_end
+        self.note(f"event {number}")
         if not follows and self.may_jump and number > self.last:
             self.ledger.counts["watchers told where it stands"] += 1
         elif not follows and is_slow and number > self.last:
             # Newer progress takes the place of older.
             self.ledger.counts["events conflated"] += number - self.last - 1
         elif not follows:
-            kind = "an event twice" if number <= self.last else "lost event"
-            self.ledger.violation(kind, f"{self.name}: {number} behind {self.last} (state {self.standing})")
+            self.missed("an event twice" if number <= self.last else "lost event", f"{number} behind {self.last}")
         self.last, self.may_jump = max(number, self.last), False
         self.has_end |= is_end

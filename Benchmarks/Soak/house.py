@@ -163,8 +163,8 @@ class Crew:
         command = [sys.executable, "-B", str(HERE / "worker.py"), "--ports", *map(str, self.ports), "--group",
                    self.groups[place % len(self.groups)], "--journal", str(journal), "--secret", self.secret, "--seed",
                    str(self.random.randrange(1 << 32))]
-        command += ["--lies", *self.lies]
-        self.lies = []
+        # Should one be killed before it has told them, another one does.
+        command += ["--lies", *(self.lies if self.started <= 2 else [])]
         with open(self.folder / "workers.log", "ab") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, preexec_fn=new_process)
 

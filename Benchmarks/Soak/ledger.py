@@ -52,6 +52,7 @@ class Ledger:
         self.kinds[kind] += 1
         if self.kinds[kind] <= TOLD_MAX:
             self.violations.append(f"{self.clock():8.1f} s  {kind}: {words}")
+            print(self.violations[-1], flush=True)
 
     def require(self, condition, kind, words):
         if not condition:
