@@ -122,12 +122,15 @@ class Soak:
     # Faults
 
     async def trouble(self):
+        # However short the time is, something of each must have happened.
+        due = ["kill", "cut", "stop", "stall"]
         while True:
             await asyncio.sleep(self.random.expovariate(self.options.faults))
             if self.field.is_quiet:
                 continue
             now = time.monotonic()
-            match self.random.choices(["cut", "stall", "slow", "kill", "stop", "disk"], [6, 4, 3, 2, 1, self.options.disk])[0]:
+            chances = {"cut": 6, "stall": 4, "slow": 3, "kill": 2, "stop": 1, "disk": self.options.disk}
+            match due.pop(0) if due else self.random.choices(list(chances), list(chances.values()))[0]:
                 case "cut":
                     self.count("connections cut by the proxy", self.proxy.tell("cut", self.random.choice([0.1, 0.3, 1])))
                 case "stall":
@@ -249,9 +252,7 @@ class Soak:
             self.ledger.reports["ghost"] = (self.field.words[1], {})
         if self.field.takes_lie("ghost-note"):
             self.ledger.notes.add(self.ledger.note + 1)
-            for listener in self.listeners:
-                if isinstance(listener, Fleet) and listener.heard:
-                    listener.heard.append(self.ledger.note + 2)
+            self.ledger.check_notes("a liar", [self.ledger.note, self.ledger.note + 2])
         self.field.is_away = True
         for listener in self.listeners:
             listener.hang_up()
