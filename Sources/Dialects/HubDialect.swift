@@ -65,8 +65,12 @@ public enum HubDialect {
     // MARK: How a task stands
 
     /// A `progress` message of how the task stands: what follows `subscribed`, and what stands for a history that is no longer held.
+    ///
+    /// Where the task's end follows, that has its number, and this the one before: a client that is cut off between the two, and says that
+    /// it has this, is told the end.
     public static func writeProgress(of task: TaskDetails, to writer: inout ByteWriter) {
-        write("progress", about: task.snapshot.id, to: &writer) { $0.progress(Standing(task), task.report) }
+        let standing = endingCount(of: task) > 0 ? Standing(task).beforeItsEnd : Standing(task)
+        write("progress", about: task.snapshot.id, to: &writer) { $0.progress(standing, task.report) }
     }
 
     /// How many messages tell how the task ended: as many as told of the event; 0 where it has not ended.
@@ -109,7 +113,13 @@ public enum HubDialect {
         let state: TaskState
         let progress: Double
         let at: WallTime
-        let sequence: UInt64
+        var sequence: UInt64
+
+        var beforeItsEnd: Standing {
+            var standing = self
+            standing.sequence -= min(sequence, 1)
+            return standing
+        }
 
         init(_ publication: Publication) {
             (task, state, progress) = (publication.task, publication.state, publication.progress)

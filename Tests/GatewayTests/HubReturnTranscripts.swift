@@ -189,6 +189,31 @@ struct HubReturnTranscripts {
         Self.end(stage, "a", "b")
     }
 
+    @Test("who got the picture of a task that had ended, and not its end, is told the end; who got it is not")
+    func pictureAlone() {
+        let stage = Self.stage()
+        stage.report("a", .completed(result: SharedBytes("7")))
+        _ = stage.take("c")
+        let over = """
+            {"type":"status","task_id":"a","payload":{"task_id":"a","status":"completed","error":"","result":7,"timestamp":"$t","seq":2}}
+            """
+        stage.play(HubTranscripts.greeting("d", "second", "/api/v1/ws?user_id=u") + """
+            d > {"action":"subscribe","task_id":"a"}
+            d < {"type":"subscribed","task_id":"","payload":{"topics":["a"]}}
+            d < \(Self.progress("a", 100, 1, "completed"))
+            d < \(over)
+            d leaves
+            e upgrades /api/v1/ws?user_id=u&old_client_id=$second&last_seq=a:1
+            \(Self.reconnected("e", "third", "second", #""a":true"#))
+            e < \(over)
+            e leaves
+            f upgrades /api/v1/ws?user_id=u&old_client_id=$third&last_seq=a:2
+            \(Self.reconnected("f", "fourth", "third", #""a":true"#))
+            f < nothing
+            """)
+        Self.end(stage, "b")
+    }
+
     @Test("what happens while the client comes back comes once")
     func between() {
         let stage = Self.stage()
