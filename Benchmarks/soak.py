@@ -56,6 +56,7 @@ class Soak:
         # Results are remembered for long enough to be looked at again at the next quiet point.
         self.quiet_every = min(max(self.seconds / 8, 6), 60)
         result_seconds = round(self.quiet_every) + 45
+        self.ledger.result_seconds = result_seconds
         self.server = house.Server(options.server, folder, SECRET, result_seconds, [])
         self.memory = Memory(result_seconds + 20)
         self.ports = {"server": self.server.port, "proxy": 0}
@@ -249,7 +250,7 @@ class Soak:
             task.cancel()
         held = await WebSocket.open(self.server.port, "/api/v1/ws") if self.field.takes_lie("descriptor") else None
         if self.field.takes_lie("ghost-report"):
-            self.ledger.reports["ghost"] = (self.field.words[1], {})
+            self.ledger.reports["ghost"] = (self.field.words[1], {}, self.ledger.clock())
         if self.field.takes_lie("ghost-note"):
             self.ledger.notes.add(self.ledger.note + 1)
             self.ledger.check_notes("a liar", [self.ledger.note, self.ledger.note + 2])
@@ -292,7 +293,7 @@ class Soak:
             "connections": len(self.crew.places) + 1, "websockets": len(self.crew.places), "workers": len(self.crew.places),
             "groups": len(GROUPS), 'tasks{state="queued"}': 0, 'tasks{state="executing"}': 0}
         wanted |= dict.fromkeys(["hub_clients", "event_streams", "queued_bytes", "records_waiting", "promises_waiting", "tasks_reported",
-                                 "socketio_polling_sessions", "task_payload_bytes", "retries_delayed"], 0)
+                                 "socketio_polling_sessions", "task_payload_bytes", "task_retries_delayed"], 0)
         end = time.monotonic() + 20
         while True:
             page = await self.read_page(caller)
@@ -352,6 +353,8 @@ class Soak:
             # What failed is kept, unless it was tried again or the disk was full.
             if said.get("status") != "failed" or entry.is_replayed or entry.given_at - 40 < self.field.disk_was_full_at:
                 continue
+            if self.ledger.clock() - entry.ended_at > self.ledger.result_seconds:
+                continue
             status, body = await caller.ask("GET", f"/api/dead-letters/{entry.task_id}", word=self.field.admin)
             if self.ledger.require(status == 200, "a lost letter", f"{entry}: {status} {body[:200]!r}"):
                 status, _ = await caller.ask("DELETE", f"/api/dead-letters/{entry.task_id}", word=self.field.admin)
@@ -363,8 +366,10 @@ class Soak:
         for task_id, entry in self.ledger.entries.items():
             if entry.end:
                 self.ledger.check_again(entry, *await caller.ask("GET", f"/api/task/{task_id}", word=entry.word))
-        for task_id, (word, result) in self.ledger.reports.items():
+        for task_id, (word, result, told_at) in self.ledger.reports.items():
             status, body = await caller.ask("GET", f"/api/task/task/{task_id}/status", word=word)
+            if status == 404 and self.ledger.is_forgotten(told_at):
+                continue
             data = json.loads(body).get("data") or {}
             self.ledger.require(status == 200 and data["status"] == "completed" and data["result"] == result, "a lost report",
                                 f"{task_id}: {status} {body[:200]!r}")

@@ -227,7 +227,7 @@ def disagreements(page):
     require(responses + page["websockets_opened_total"], "<=",
             page["http_requests_total"] + page["http_requests_malformed_total"] + page["http_requests_timed_out_total"],
             "responses + upgrades <= requests")
-    require(page["replays_total"], "<=", page["tasks_submitted_total"], "replays <= submitted")
+    require(page["dead_letters_replayed_total"], "<=", page["tasks_submitted_total"], "replays <= submitted")
     for name in HISTOGRAMS:
         buckets = [value for label, value in page.items() if label.startswith(name + "_bucket")]
         require(buckets[-1], "=", page[name + "_count"], f"last bucket of {name} = its count")

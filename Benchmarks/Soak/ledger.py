@@ -34,13 +34,15 @@ class Entry:
 class Ledger:
     def __init__(self, secret, clock):
         self.secret, self.clock = secret, clock
+        # How long the server remembers what has ended.
+        self.result_seconds = 0
         self.entries, self.number = {}, 0
         self.counts = collections.Counter()
         self.violations = []
         self.kinds = collections.Counter()
         # What workers saw, by task.
         self.assignments, self.confirmed, self.runs = {}, {}, {}
-        # Reported tasks: (task, user's token, result) of those whose end was confirmed.
+        # Reported tasks: user's token, result and time of those whose end was confirmed.
         self.reports = {}
         # Notes that were confirmed, and those of which nobody knows.
         self.notes, self.unsure_notes, self.note = set(), set(), 0
@@ -119,8 +121,16 @@ class Ledger:
 
     def check_again(self, entry, status, raw):
         """Nothing changes afterwards."""
+        if status == 404 and self.is_forgotten(entry.ended_at):
+            return
         if self.require(status == 200, "lost", f"{entry} was promised, and now: {status} {raw[:200]!r}"):
             self.require(raw == entry.end, "an end that changed", f"{entry}: {entry.end[:300]!r}, and now {raw[:300]!r}")
+
+    def is_forgotten(self, ended_at):
+        """Whether the server need not know it any more: a quiet point came late, because somebody was waited for."""
+        is_late = self.clock() - ended_at > self.result_seconds - 2
+        self.counts["looked at too late"] += is_late
+        return is_late
 
     # What workers saw
 

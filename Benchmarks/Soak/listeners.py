@@ -9,6 +9,8 @@ from wire import Caller, Closed, Gone, Refused, WebSocket
 
 # Seconds after which a listener cuts its own connection.
 CUT_SECONDS = 12
+# Seconds within which a client of the hub must have been told a task's end: its own thirty, and those in which nobody could tell it.
+FOLLOW_SECONDS = 75
 SEPARATOR = "\x1e"
 
 
@@ -69,7 +71,7 @@ class Hub(Listener):
         self.wanted[entry.task_id] = seen
         self.ask(entry.task_id)
         try:
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(FOLLOW_SECONDS):
                 await seen.done
         except TimeoutError:
             seen.missed("never told", f"nothing behind {seen.last}")
@@ -322,7 +324,7 @@ class Report:
                 await self.field.pause(0.4)
             if not await self.post(f"/api/task/task/{self.task_id}/completed", {"result": self.result}, 409):
                 return
-            self.ledger.reports[self.task_id] = (self.field.words[self.user], self.result)
+            self.ledger.reports[self.task_id] = (self.field.words[self.user], self.result, self.ledger.clock())
             if epoch is not None and (end := await self.watcher.check_end(self.task_id, epoch)):
                 self.ledger.require(end["result"] == self.result, "wrong result", f"{self.task_id}: {end}")
         except AssertionError as problem:
@@ -394,7 +396,7 @@ class Producer(Listener):
                 continue
             if event["event"] == "completed" and not is_refused:
                 user = next(one["user_id"] for one in events if one["task_id"] == event["task_id"] and one["event"] == "register")
-                self.ledger.reports[event["task_id"]] = (self.field.words[user], event["result"])
+                self.ledger.reports[event["task_id"]] = (self.field.words[user], event["result"], self.ledger.clock())
         self.open_events = events if is_refused else []
 
 

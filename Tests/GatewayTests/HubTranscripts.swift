@@ -130,7 +130,7 @@ struct HubTranscripts {
             c > {"action":"subscribe","task_id":"job-1"}
             c < {"type":"subscribed","task_id":"","payload":{"topics":["a-job","job-1"]}}
             c < {"type":"progress","task_id":"job-1","payload":{"task_id":"job-1","progress":12,\(Self.empty),"status":"failed",\
-            "timestamp":"$t","seq":3}}
+            "timestamp":"$t","seq":2}}
             c < {"type":"status","task_id":"job-1","payload":{"task_id":"job-1","status":"failed","error":"no memory","result":null,\
             "timestamp":"$t","seq":3}}
             c < {"type":"error","task_id":"job-1","payload":{"execution_id":"job-1","step_id":"step-3","error":"no memory",\
@@ -237,7 +237,7 @@ struct HubTranscripts {
             c > {"action":"subscribe","task_id":"t"}
             c < {"type":"subscribed","task_id":"","payload":{"topics":["t"]}}
             c < {"type":"progress","task_id":"t","payload":{"task_id":"t","progress":100,\(Self.empty),"status":"completed",\
-            "timestamp":"$t","seq":2}}
+            "timestamp":"$t","seq":1}}
             c < {"type":"status","task_id":"t","payload":{"task_id":"t","status":"completed","error":"","result":{  "a": 1},\
             "timestamp":"$t","seq":2}}
             b > GET /api/v1/ws?batch=xml [Upgrade: websocket] [Connection: Upgrade] [Sec-WebSocket-Version: 13] \
