@@ -249,6 +249,9 @@ class Soak:
             self.ledger.violation("never ended", f"a client, after 150 s of quiet: {task.get_coro()}")
             task.cancel()
         held = await WebSocket.open(self.server.port, "/api/v1/ws") if self.field.takes_lie("descriptor") else None
+        if held:
+            # Pings are answered while somebody listens.
+            listening = asyncio.ensure_future(self.drain(held))
         if self.field.takes_lie("ghost-report"):
             self.ledger.reports["ghost"] = (self.field.words[1], {}, self.ledger.clock())
         if self.field.takes_lie("ghost-note"):
@@ -270,6 +273,7 @@ class Soak:
             caller = Caller(self.server.port)
             await self.check_entries(caller)
         if held:
+            listening.cancel()
             held.reset()
         caller.close()
         resident, anonymous = self.server.memory()
@@ -286,6 +290,11 @@ class Soak:
         self.base_life = self.field.life
         self.field.is_quiet = self.field.is_away = False
         self.vandal.tell("begin")
+
+    @staticmethod
+    async def drain(socket):
+        while True:
+            await socket.receive()
 
     async def check_closed(self, caller):
         """What was open is closed, and what waited is done: at the latest when the last silent session has been given up."""
