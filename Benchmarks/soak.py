@@ -184,8 +184,8 @@ class Soak:
         if not task.cancelled() and (problem := task.exception()):
             self.ledger.violation("a client's fault", repr(problem))
 
-    def replayed(self, failed, task_id):
-        self.spawn(Order(self.field, "poll").run_again(failed, task_id))
+    def replayed(self, failed, task_id, began):
+        self.spawn(Order(self.field, "poll").run_again(failed, task_id, began))
 
     # What is seen all the time
 

@@ -194,14 +194,14 @@ class Order:
         self.ledger.violation("never taken in", f"{entry}")
         return False
 
-    async def run_again(self, failed, task_id):
+    async def run_again(self, failed, task_id, began):
         """Takes over the new task of a dead letter."""
         entry = self.entry
         entry.number, entry.plan, entry.text, entry.retries, entry.timeout = (
             failed.number, failed.plan, failed.text, failed.retries, failed.timeout)
         entry.word, entry.tries = failed.word, failed.tries + 1
         self.word = failed.word
-        entry.life, entry.given_at = self.field.life, self.ledger.clock() - 1
+        entry.given_at = began
         self.ledger.promise(entry, task_id)
         try:
             await self.conclude()

@@ -421,11 +421,11 @@ class Replayer(Listener):
                     continue
                 self.field.sent += 1
                 # Also where its answer is lost.
-                entry.is_replayed = True
+                entry.is_replayed, began = True, self.ledger.clock()
                 status, answer = await self.socket.ask("POST", f"/api/dead-letters/{entry.task_id}/replay", b"", self.field.admin)
                 if status == 200:
                     self.ledger.counts["dead letters replayed"] += 1
-                    self.spawn(entry, json.loads(answer)["taskId"])
+                    self.spawn(entry, json.loads(answer)["taskId"], began)
                 else:
                     entry.is_replayed = False
                     self.ledger.require(status in (409, 503), "an odd answer", f"replay of {entry}: {status} {answer[:200]!r}")
