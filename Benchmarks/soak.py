@@ -107,11 +107,13 @@ class Soak:
         return [*lengths, self.seconds * 0.5]
 
     async def age(self):
-        """Restarts the server when a life is over; not at a quiet point."""
+        """Restarts the server when a life is over."""
         for length in self.lives():
-            end = time.monotonic() + length
-            while time.monotonic() < end or self.field.is_quiet:
+            # Of load: not at the end of a quiet point, when nothing is in hand.
+            left = length
+            while left > 0 or self.field.is_quiet:
                 await asyncio.sleep(0.1)
+                left -= 0 if self.field.is_quiet else 0.1
             how = self.random.choice([signal.SIGKILL, signal.SIGTERM])
             self.say(f"the server is ended by {how.name}")
             self.is_restarting = True

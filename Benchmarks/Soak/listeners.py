@@ -5,6 +5,7 @@ import asyncio
 import json
 
 from clients import USERS, Sequence
+from house import SETTINGS
 from wire import Caller, Closed, Gone, Refused, WebSocket
 
 # Seconds after which a listener cuts its own connection.
@@ -35,8 +36,8 @@ class Listener:
             except Gone:
                 pass
             finally:
-                self.is_open = False
                 self.leave()
+                self.is_open = False
             await self.field.pause()
 
     def leave(self):
@@ -63,6 +64,13 @@ class Hub(Listener):
     def __init__(self, field, number, user):
         super().__init__(field, f"hub client {number}")
         self.user, self.id, self.wanted, self.life = user, None, {}, 0
+        # When it was connected last.
+        self.left_at = 0.0
+
+    def leave(self):
+        if self.is_open:
+            self.left_at = self.ledger.clock()
+        super().leave()
 
     async def follow(self, entry):
         """Until the task's end was told."""
@@ -109,7 +117,9 @@ class Hub(Listener):
             self.ledger.require(not lost or end > former, "lost event", f"{self.name} came back in the same life without {lost}")
         else:
             lost = []
-            self.ledger.require(not self.id or end > former, "a lost session", f"{self.name} was {self.id}, in the same life: {greeting}")
+            is_late = self.ledger.clock() - self.left_at > SETTINGS["SESSION_RESUME_MS"] / 1000 - 2
+            self.ledger.require(not self.id or end > former or is_late, "a lost session",
+                                f"{self.name} was {self.id}, in the same life: {greeting}")
         self.id, self.life, self.is_open = payload["client_id"], start, True
         for task in list(self.wanted):
             self.wanted[task].connected(start, end)
