@@ -97,6 +97,9 @@ let package = Package(
             name: "StorageCrash", dependencies: ["Base", "Domain", "Storage"], path: "Tests/StorageCrash", swiftSettings: house),
         .target(
             name: "NVMLStandIn", path: "Tests/NVMLStandIn", publicHeadersPath: ".", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
+        .executableTarget(
+            name: "Simulator", dependencies: ["Base", "CSQLite", "Domain", "Gateway", "Reactor", "Storage", "TestSupport"],
+            path: "Tests/Simulator", exclude: ["planted.py"], swiftSettings: house),
         tests("Base", ["Base"]),
         tests("Crypto", ["Base", "Crypto"]),
         tests("JSON", ["Base", "JSON"]),
@@ -110,6 +113,7 @@ let package = Package(
         tests("Vitals", ["Base", "Domain", "Vitals"]),
         tests("Storage", ["Base", "CSQLite", "Domain", "Storage", "StorageCrash"]),
         tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "signalbox"]),
+        tests("Simulator", ["Simulator"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),
     ]

@@ -5,7 +5,7 @@
 // Cost: an append is a lock, an array's reference and, if the queue sleeps, a wake (1 µs). While one commit runs the next group gathers,
 // so the fsync's time divides itself among all that came meanwhile; there is no timer.
 public import Base
-import Dispatch
+public import Dispatch
 public import Domain
 import Synchronization
 
@@ -47,7 +47,7 @@ public final class Journal: Sendable {
         var isEmpty: Bool { head == batches.count }
     }
 
-    private let queue = DispatchQueue(label: "storage")
+    private let queue: any JournalQueue
     private let line = Mutex(Line())
     /// Only the queue takes this lock; it lends the compiler the proof that nobody else does.
     private let store: Mutex<Store?>
@@ -56,11 +56,15 @@ public final class Journal: Sendable {
 
     /// Opens the data, makes it where it is missing, and brings it to this version.
     ///
-    /// - Parameter report: called on the journal's queue.
+    /// - Parameters:
+    ///   - queue: where the journal's work is done; a thread of its own, but in a simulation.
+    ///   - report: called on the journal's queue.
     public init(
-        _ location: StorageLocation, _ settings: StorageSettings = StorageSettings(), report: @escaping @Sendable (Report) -> Void
+        _ location: StorageLocation, _ settings: StorageSettings = StorageSettings(),
+        on queue: any JournalQueue = DispatchQueue(label: "storage"), report: @escaping @Sendable (Report) -> Void
     ) throws(StorageError) {
         store = Mutex(try Store(location, settings))
+        self.queue = queue
         self.settings = settings
         self.report = report
     }
@@ -69,7 +73,7 @@ public final class Journal: Sendable {
 
     /// Reads back what the last process left. Before the first record is appended; the caller waits.
     public func recover(endedSince since: WallTime, endedBytesMax: Int) throws(StorageError) -> Recovery {
-        try queue.sync { held { store throws(StorageError) in try store.recover(endedSince: since, endedBytesMax: endedBytesMax) } }.get()
+        try onQueue { held { store throws(StorageError) in try store.recover(endedSince: since, endedBytesMax: endedBytesMax) } }.get()
     }
 
     // MARK: Records
@@ -97,12 +101,12 @@ public final class Journal: Sendable {
             defer { line.isScheduled = true }
             return !line.isScheduled
         }
-        if starts { queue.async { self.drain() } }
+        if starts { queue.add { self.drain() } }
     }
 
     /// Writes everything that was appended, or says that it cannot be written. The caller waits; the reports come before this returns.
     public func flush() {
-        queue.sync {
+        queue.wait {
             while !self.line.withLock({ $0.isEmpty }) { self.commitNext() }
         }
     }
@@ -117,7 +121,7 @@ public final class Journal: Sendable {
             if line.isEmpty { line.isScheduled = false }
             return line.isEmpty
         }
-        if !isDone { queue.async { self.drain() } }
+        if !isDone { queue.add { self.drain() } }
     }
 
     /// Writes one group: what has gathered, up to the size of a transaction.
@@ -250,7 +254,7 @@ public final class Journal: Sendable {
             line.queries += 1
             return line.appended
         }
-        queue.async {
+        queue.add {
             while self.line.withLock({ $0.settled < mark }) { self.commitNext() }
             let result = self.held(question)
             self.line.withLock { $0.queries -= 1 }
@@ -271,14 +275,14 @@ public final class Journal: Sendable {
             line.isSweeping = true
             return true
         }
-        if begins { queue.async { self.sweep(cutoff, 0, done) } }
+        if begins { queue.add { self.sweep(cutoff, 0, done) } }
         return begins
     }
 
     private func sweep(_ cutoff: WallTime, _ before: Int, _ done: @escaping @Sendable (Result<Int, StorageError>) -> Void) {
         switch held({ store throws(StorageError) in try store.forget(before: cutoff) }) {
         case .success((let rows, false)):
-            queue.async { self.sweep(cutoff, before + rows, done) }
+            queue.add { self.sweep(cutoff, before + rows, done) }
         case .success((let rows, true)):
             line.withLock { $0.isSweeping = false }
             done(.success(before + rows))
@@ -294,7 +298,7 @@ public final class Journal: Sendable {
     /// before this returns. A second call does nothing.
     public func close() throws(StorageError) {
         line.withLock { $0.isClosed = true }
-        let result = queue.sync {
+        let result = onQueue {
             while !self.line.withLock({ $0.isEmpty }) { self.commitNext() }
             return self.store.withLock { store -> Result<Void, StorageError> in
                 defer { store = nil }
@@ -307,6 +311,14 @@ public final class Journal: Sendable {
             }
         }
         try result.get()
+    }
+
+    /// Does something on the queue, behind what stands there, and waits for it.
+    private func onQueue<Value: Sendable>(_ body: @Sendable () -> Value) -> Value {
+        let value = Mutex<Value?>(nil)
+        queue.wait { value.withLock { $0 = body() } }
+        guard let value = value.withLock({ $0 }) else { preconditionFailure("a queue does what it is waited for") }
+        return value
     }
 
     /// Does something with the store, on the queue.

@@ -28,12 +28,18 @@ final class Archive {
     /// How often the journal is asked to forget what is too old.
     private static let sweepInterval = TimeSpan.seconds(60)
 
-    init(_ configuration: Configuration, doorbell: Doorbell, log: Log, at now: Instant) throws(StorageError) {
+    /// - Parameters:
+    ///   - memory: how long what has ended is kept.
+    ///   - queue: where the journal does its work.
+    init(
+        _ location: StorageLocation, _ settings: StorageSettings, memory: TimeSpan, on queue: any JournalQueue, doorbell: Doorbell,
+        log: Log, at now: Instant
+    ) throws(StorageError) {
         let mailbox = Mailbox<News>(doorbell: doorbell)
-        journal = try Journal(StorageLocation(configuration.data), configuration.storage) { mailbox.post(.report($0)) }
+        journal = try Journal(location, settings, on: queue) { mailbox.post(.report($0)) }
         self.mailbox = mailbox
         self.log = log
-        memory = configuration.historyTTL
+        self.memory = memory
         nextSweep = now
     }
 

@@ -1,6 +1,7 @@
 // Host: introduces the machine to its performers: the loop's events go to the server, the server's jobs to the worker pool, and what
 // comes of them back by way of the mailbox. Decides only when the process ends.
 import Base
+import Dispatch
 import Gateway
 import Glibc
 import Reactor
@@ -32,7 +33,9 @@ final class Host: LoopHost {
         server = Server(settings: configuration.settings, outbox: outbox, log: log, random: .system())
         courier = Courier(configuration, loop: loop, log: log)
         let now = SystemClock.now()
-        archive = try Archive(configuration, doorbell: loop.doorbell, log: log, at: now)
+        archive = try Archive(
+            StorageLocation(configuration.data), configuration.storage, memory: configuration.historyTTL,
+            on: DispatchQueue(label: "storage"), doorbell: loop.doorbell, log: log, at: now)
         observeWall(at: now)
         try archive.restore(server, resultTTL: limits.resultTTL, endedBytesMax: limits.endedBytesMax, at: now, wall: wall)
     }

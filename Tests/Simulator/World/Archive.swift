@@ -1,0 +1,1 @@
+../../../Sources/signalbox/Archive.swift
