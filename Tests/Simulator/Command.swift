@@ -42,6 +42,7 @@ struct Command {
             if let violation {
                 failures += 1
                 print("seed \(seed): \(violation)")
+                fflush(nil)
                 if isTerse { return 1 }
             } else if seeds.count == 1 {
                 print("seed \(seed): nothing found; digest \(String(simulation.trace.digest, radix: 16))")

@@ -7,6 +7,9 @@ final class Cast {
     private let submitters: [Submitter]
     private let producers: [Producer]
     private let users: [UserWatcher]
+    private let listeners: [HubClient]
+    private let visitors: [FleetVisitor]
+    private let operators: [Operator]
     private var sockets: [SocketWatcher] = []
     private var streams: [StreamWatcher] = []
     private var lastWatcher = 0
@@ -22,6 +25,9 @@ final class Cast {
         submitters = (0..<world.fate.submitters).map { Submitter(world, "s\($0 + 1)") }
         producers = (0..<world.fate.producers).map { Producer(world, "p\($0 + 1)") }
         users = (0..<min(world.fate.watchers, 2)).map { UserWatcher(world, "n\($0 + 1)", user: $0 + 1) }
+        listeners = (0..<world.fate.listeners).map { HubClient(world, "h\($0 + 1)") }
+        visitors = (0..<world.fate.visitors).map { FleetVisitor(world, "v\($0 + 1)") }
+        operators = world.fate.hasOperator ? [Operator(world, "o1"), Operator(world, "o2")] : []
         auditor = Caller(world, "auditor")
     }
 
@@ -30,6 +36,9 @@ final class Cast {
         for submitter in submitters { submitter.enter() }
         for producer in producers { producer.enter() }
         for user in users { user.connectLater(0...1_000) }
+        for listener in listeners { listener.enter() }
+        for visitor in visitors { visitor.enter() }
+        for person in operators { person.enter() }
         if world.fate.watchers > 0 { watch() }
     }
 
@@ -59,6 +68,9 @@ final class Cast {
         for worker in workers { worker.settleDown() }
         for submitter in submitters { submitter.finish() }
         for producer in producers { producer.finish() }
+        for person in operators { person.finish() }
+        for listener in listeners { listener.finish() }
+        for visitor in visitors { visitor.finish() }
         isFinishing = true
     }
 
@@ -88,6 +100,9 @@ final class Cast {
         for submitter in submitters { submitter.leave() }
         for producer in producers { producer.goAway() }
         for user in users { user.leave() }
+        for listener in listeners { listener.leave() }
+        for visitor in visitors { visitor.goAway() }
+        for person in operators { person.leave() }
         for watcher in sockets { watcher.leave() }
         for watcher in streams { watcher.leave() }
         auditor.drop()

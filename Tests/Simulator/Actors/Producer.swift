@@ -119,7 +119,8 @@ final class Producer: Talker {
         case (200, _):
             world.tally[.reportsConfirmed] += 1
             if let sequence {
-                if sequence <= jobs[index].confirmed {
+                // To begin what has begun changes nothing.
+                if sequence < jobs[index].confirmed || sequence == jobs[index].confirmed && event != "started" {
                     world.fail("producer", "\(jobs[index].id): \(event) is number \(sequence), behind \(jobs[index].confirmed)")
                 }
                 jobs[index].confirmed = sequence

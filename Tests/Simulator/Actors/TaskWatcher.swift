@@ -28,7 +28,7 @@ final class TaskView {
     }
 
     /// Takes a message about the task.
-    func take(_ text: String) throws {
+    func take(_ text: String, life: Int) throws {
         let message = try JSON(text)
         guard let type = message["type"]?.text else { throw Malformed("no type: \(text)") }
         switch type {
@@ -42,7 +42,7 @@ final class TaskView {
         if type == "current_status" { return thread.stands(at: sequence, claimed: claimed) }
         if hasEnded { return world.fail("watcher", "\(name) is told behind the end: \(text)") }
         let closes = ["task_completed", "task_error", "task_cancelled"].contains(type)
-        world.chronicle.told(.task, task, sequence, type, text, to: name)
+        world.chronicle.told(.task, task, sequence, type, text, to: name, life: life)
         thread.heard(sequence, closes: closes, world.chronicle)
         if type == "task_completed" {
             hasEnded = true
@@ -71,7 +71,7 @@ final class SocketWatcher: Talker {
     }
 
     override func told(_ text: String) throws {
-        try view.take(text)
+        try view.take(text, life: life)
         if view.hasEnded { return leave() }
         if world.chance.once(in: 20) { say("{\"type\":\"\(world.chance.pick(["ping", "get_status"]))\"}") }
         if world.chance.once(in: 15) {
@@ -173,7 +173,7 @@ final class StreamWatcher: Guest {
         guard let data = fields.first(where: { $0.name == "data" })?.value else { return }
         world.trace.note(world.now, view.name) { "< \(fields.map { "\($0.name): \($0.value)" }.joined(separator: " | "))" }
         world.tally[.streamEvents] += 1
-        try view.take(data)
+        try view.take(data, life: socket?.life ?? 0)
         if let id = fields.first(where: { $0.name == "id" }).flatMap({ Int($0.value) }) { lastID = id }
         if !view.hasEnded, world.chance.once(in: 15) { again(1...3_000) }
     }

@@ -27,7 +27,7 @@ final class UserWatcher: Talker {
             guard let id = message["task_id"]?.text, let sequence = message["seq"]?.integer, let status = message["status"]?.text else {
                 throw Malformed(text)
             }
-            world.chronicle.told(.user, id, sequence, status, text, to: name)
+            world.chronicle.told(.user, id, sequence, status, text, to: name, life: life)
             var thread = threads[id] ?? Thread(.user, id, name)
             thread.heard(sequence, closes: false, world.chronicle)
             threads[id] = thread

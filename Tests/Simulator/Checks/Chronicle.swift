@@ -30,7 +30,14 @@ final class Chronicle {
     }
 
     unowned let world: Simulation
-    private var messages: [String: String] = [:]
+    private struct Telling {
+        let text: String
+        let life: Int
+        /// Whether the task was confirmed to somebody by then.
+        let isKept: Bool
+    }
+
+    private var tellings: [String: Telling] = [:]
     private var jumps: [Jump] = []
 
     init(_ world: Simulation) { self.world = world }
@@ -38,11 +45,14 @@ final class Chronicle {
     /// An event was told.
     ///
     /// - Parameter part: tells the messages of one event apart.
-    func told(_ dialect: Dialect, _ task: String, _ sequence: Int, _ part: String, _ text: String, to who: String) {
+    func told(_ dialect: Dialect, _ task: String, _ sequence: Int, _ part: String, _ text: String, to who: String, life: Int) {
         world.tally[.eventsHeard] += 1
         let key = "\(dialect.rawValue) \(task) \(sequence) \(part)"
-        guard let known = messages.updateValue(text, forKey: key), known != text else { return }
-        world.fail("chronicle", "\(who) is told \(text), and somebody else was told \(known)")
+        let known = tellings.updateValue(Telling(text: text, life: life, isKept: world.isPublished(task)), forKey: key)
+        guard let known, known.text != text else { return }
+        // What nobody was promised a crash takes back, its numbers too.
+        guard known.life == life || known.isKept else { return }
+        world.fail("chronicle", "\(who) is told \(text), and somebody else was told \(known.text)")
     }
 
     func jumped(_ dialect: Dialect, _ task: String, after: Int, before: Int, by who: String) {

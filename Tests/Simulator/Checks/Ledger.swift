@@ -30,7 +30,7 @@ final class Ledger {
         /// The end, from whoever was told first; when, in which life.
         var ending: (ending: Ending, heardAt: Instant, life: Int)?
         /// The end that a worker's acknowledgement or a confirmed cancellation stands for.
-        var kept: (ending: Ending, heardAt: Instant)?
+        var kept: (ending: Ending, heardAt: Instant, lease: Int, life: Int)?
         var isReplayed = false
 
         var lastLease: Int { leases.map(\.number).max() ?? 0 }
@@ -58,6 +58,9 @@ final class Ledger {
     /// Tasks that were promised.
     var promised: [String] { names.filter { entries[$0]?.promisedAt != nil } }
 
+    /// The number that its submitter gave it.
+    func nonce(of id: String) -> Int { entries[id]?.nonce ?? 0 }
+
     func isEnded(_ id: String) -> Bool { entries[id]?.ending != nil }
 
     /// Tasks that run, or may.
@@ -80,7 +83,8 @@ final class Ledger {
     /// A worker was given a task.
     func assigned(_ id: String, nonce: Int, lease: Int, to worker: String, life: Int) {
         change(id, nonce: nonce) { entry in
-            if let kept = entry.kept, entry.promisedAt != nil {
+            // What a slow connection brings late may have been given before the end; not in a later life, nor with a later number.
+            if let kept = entry.kept, entry.promisedAt != nil, life > kept.life || lease > kept.lease {
                 world.fail("terminal", "\(id) was kept as \(kept.ending), and \(worker) is given it")
             }
             // Two workers may hear of their assignments in another order than they were made, but none twice.
@@ -101,7 +105,7 @@ final class Ledger {
     func acknowledged(_ id: String, _ ending: Ending, lease: Int, life: Int) {
         world.tally[.acknowledgements] += 1
         change(id) { entry in
-            if entry.kept == nil { entry.kept = (ending, world.now) }
+            if entry.kept == nil { entry.kept = (ending, world.now, lease, life) }
             if entry.lastLease > lease { world.fail("lease", "\(id): a result under \(lease) is acknowledged, \(entry.lastLease) was given out") }
         }
         told(id, ending, life: life, askedAt: world.now)
@@ -111,7 +115,7 @@ final class Ledger {
     func cancelled(_ id: String, life: Int) {
         let ending = Ending(state: "cancelled", content: nil)
         change(id) { entry in
-            if entry.kept == nil, entry.promisedAt != nil { entry.kept = (ending, world.now) }
+            if entry.kept == nil, entry.promisedAt != nil { entry.kept = (ending, world.now, .max, life) }
         }
         told(id, ending, life: life, askedAt: world.now)
     }

@@ -14,6 +14,10 @@ struct Tally {
         case eventsHeard, endsHeard, streamEvents, returns, streamReturns, replays, replaysLost, gaps, slowConsumers
         /// What programs reported themselves.
         case reports, reportsConfirmed
+        /// What became of clients of the hub, and of the fleet's.
+        case hubEvents, hubReturns, hubReturnsRefused, hubTopicsLost, bulletins, polls, upgrades, recoveries, recoveriesRefused
+        /// What operators did.
+        case lettersRead, lettersReplayed, lettersRemoved, scrapes
     }
 
     private var counts = [Int](repeating: 0, count: Event.allCases.count)

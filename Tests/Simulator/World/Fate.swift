@@ -23,6 +23,7 @@ struct Fate {
     let producers: Int
     let listeners: Int
     let visitors: Int
+    let hasOperator: Bool
     /// Groups that workers stand in and tasks are given to.
     let groups: [String]
 
@@ -43,6 +44,7 @@ struct Fate {
         producers = chance.number(0...2)
         listeners = chance.number(0...3)
         visitors = chance.number(0...3)
+        hasOperator = chance.once(in: 2)
         groups = chance.once(in: 2) ? ["default"] : ["default", "g2"]
         settings.limits = Fate.limits(&chance)
         settings.authentication = Authentication(mode: .off)
@@ -84,6 +86,7 @@ struct Fate {
             limits.messageBytesMax = 24 << 10
             limits.bodyBytesMax = 24 << 10
             limits.queuedBytesMax = 24 << 10
+            limits.conflatedBytesMin = min(limits.conflatedBytesMin, 12 << 10)
         }
         if let contradiction = limits.contradiction { preconditionFailure(contradiction) }
         return limits

@@ -56,8 +56,8 @@ final class Machine {
     func wake() {
         guard !isAwake else { return }
         isAwake = true
-        world.at(max(world.now, frozenUntil)) { [self] in
-            guard world.machine === self else { return }
+        world.at(max(world.now, frozenUntil)) { [weak self] in
+            guard let self, world.machine === self else { return }
             isAwake = false
             if frozenUntil > world.now { wake() } else { turn() }
         }
@@ -76,8 +76,8 @@ final class Machine {
         if let alarm, alarm <= deadline { return }
         alarm = deadline
         // The reactor sleeps by the millisecond, and never too short.
-        world.at(max(world.now, deadline) + .microseconds(Int64(world.chance.number(0...1_000)))) { [self] in
-            guard world.machine === self, alarm == deadline else { return }
+        world.at(max(world.now, deadline) + .microseconds(Int64(world.chance.number(0...1_000)))) { [weak self] in
+            guard let self, world.machine === self, alarm == deadline else { return }
             alarm = nil
             wake()
         }
@@ -206,8 +206,8 @@ final class Machine {
         server.takeJobs(into: &jobs)
         for job in jobs {
             world.tally[.jobs] += 1
-            world.at(now + world.fate.poolLatency(&world.chance)) { [self] in
-                guard world.machine === self else { return }
+            world.at(now + world.fate.poolLatency(&world.chance)) { [weak self] in
+                guard let self, world.machine === self else { return }
                 completions.append(job.perform(limits: limits))
                 wake()
             }
@@ -216,8 +216,8 @@ final class Machine {
     }
 
     private func perform(_ errand: Errand) {
-        world.at(world.now + .milliseconds(1)) { [self] in
-            guard world.machine === self else { return }
+        world.at(world.now + .milliseconds(1)) { [weak self] in
+            guard let self, world.machine === self else { return }
             switch errand {
             case .sample: server.sampled(world.vitals(), at: world.now)
             case .connect(let probe): server.notConnected(probe, reason: SharedBytes("connection refused"), at: world.now)
@@ -229,8 +229,8 @@ final class Machine {
     private func doLineLater() {
         guard !line.isEmpty, !isLineDue else { return }
         isLineDue = true
-        world.at(world.now + world.fate.diskLatency(&world.chance)) { [self] in
-            guard world.machine === self else { return }
+        world.at(world.now + world.fate.diskLatency(&world.chance)) { [weak self] in
+            guard let self, world.machine === self else { return }
             isLineDue = false
             line.doNext()
             wake()

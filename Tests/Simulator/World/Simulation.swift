@@ -41,12 +41,13 @@ final class Simulation {
     var tally = Tally()
     private(set) lazy var ledger = Ledger(self)
     private(set) lazy var chronicle = Chronicle(self)
+    private(set) lazy var bulletins = Bulletins(self)
     private(set) var machine: Machine?
     private(set) var violation: Violation?
     private(set) var cast: Cast?
     private var agenda = Agenda()
     private let bell: Doorbell
-    private var life = 0
+    private(set) var life = 0
     private var isStarting = false
     private var isStopping = false
     private var wallStep: Int64 = 0
@@ -81,6 +82,7 @@ final class Simulation {
         if violation == nil {
             ledger.close()
             chronicle.close(disk.events())
+            bulletins.close()
         }
         cast.leave()
         pass(.seconds(10))
@@ -130,8 +132,10 @@ final class Simulation {
 
     /// Tasks that one may watch, the newest last.
     private(set) var notices: [String] = []
+    private var published: Set<String> = []
 
-    func published(_ id: String) { if !notices.contains(id) { notices.append(id) } }
+    func published(_ id: String) { if published.insert(id).inserted { notices.append(id) } }
+    func isPublished(_ id: String) -> Bool { published.contains(id) }
 
     // MARK: The process
 
