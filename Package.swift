@@ -112,7 +112,7 @@ let package = Package(
         tests("Reactor", ["Base", "CLinux", "COpenSSL", "Reactor"]),
         tests("Vitals", ["Base", "Domain", "Vitals"]),
         tests("Storage", ["Base", "CSQLite", "Domain", "Storage", "StorageCrash"]),
-        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "signalbox"]),
+        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "Storage", "signalbox"]),
         tests("Simulator", ["Simulator"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),
