@@ -104,6 +104,11 @@ final class Rig {
         names = other.names
     }
 
+    /// The wall's clock is set back.
+    func setBack(_ span: TimeSpan) {
+        now = Moment(instant: now.instant, wall: WallTime(milliseconds: now.wall.milliseconds - span.milliseconds))
+    }
+
     func pass(_ span: TimeSpan) {
         let wall = WallTime(milliseconds: now.wall.milliseconds + span.milliseconds)
         now = Moment(instant: now.instant + span, wall: wall)

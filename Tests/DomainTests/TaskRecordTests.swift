@@ -109,6 +109,21 @@ struct TaskRecordTests {
         #expect(report?.totalSteps == 4 && report?.completedSteps == 1 && task.progress == 50)
     }
 
+    @Test("what has ended changed last when it ended, also for a later process, and where the clock was set back meanwhile")
+    func endOfLife() throws {
+        let rig = Rig()
+        let shelf = Shelf()
+        let worker = rig.ready()
+        let task = try rig.submit(key: "k")
+        #expect(worker.hands.map(\.id) == [task.id])
+        rig.setBack(.seconds(5))
+        try rig.complete(task, by: worker)
+        shelf.take(rig.taken())
+        let next = Rig()
+        next.broker.restore(live: shelf.live, ended: shelf.ended, at: rig.now)
+        #expect(next.broker.task(task.id)?.updatedAt == task.updatedAt && task.updatedAt == rig.now.wall)
+    }
+
     @Test("an ended task keeps its outcome's bytes and its last report's, not its payload")
     func retained() throws {
         let rig = Rig()

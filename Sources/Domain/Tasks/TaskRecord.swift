@@ -212,8 +212,9 @@ public final class TaskRecord {
         ending = image.ending?.event
         keeping = .archived
         heardInstant = now.instant
-        let heard = [image.startedAt, image.progress?.createdAt, image.ending?.endedAt].compactMap { $0 }
-        updatedAt = heard.reduce(image.createdAt, max)
+        // The end is the last event, also where the clock was set back before it.
+        let heard = [image.startedAt, image.progress?.createdAt].compactMap { $0 }
+        updatedAt = image.ending?.endedAt ?? heard.reduce(image.createdAt, max)
         report = image.progress.map { $0.report(origin: image.origin) }
         progress = TaskRecord.figure(of: image)
     }
