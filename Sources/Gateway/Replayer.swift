@@ -13,7 +13,7 @@ final class Replayer {
     private struct Reading {
         /// The question whose answer is awaited.
         var number: UInt32 = 0
-        /// Where memory does not reach back to.
+        /// What the journal may know: what memory reaches back to now, it may not when all the rest has been read.
         var gaps: [StreamPosition]
         /// What was read, by task: each row follows the one before.
         var rows: [TaskID: [Publication]] = [:]
@@ -43,8 +43,8 @@ final class Replayer {
     ///
     /// - Returns: whether there is something to be waited for. Then ``found(_:number:_:)`` says when it is there.
     func begin(_ id: ConnectionID, _ positions: [StreamPosition]) -> Bool {
-        let gaps = positions.filter { isReadable($0) && missed($0, known: []) == nil }
-        guard !gaps.isEmpty else { return false }
+        let gaps = positions.filter(isReadable)
+        guard gaps.contains(where: { missed($0, known: []) == nil }) else { return false }
         if readings.count < context.limits.replaysMax {
             start(id, gaps)
         } else {
@@ -62,7 +62,7 @@ final class Replayer {
 
     private func start(_ id: ConnectionID, _ gaps: [StreamPosition]) {
         var reading = Reading(gaps: gaps)
-        if let first = gaps.first { ask(for: first, id, &reading) }
+        if let first = gaps.first(where: { missed($0, known: []) == nil }) ?? gaps.first { ask(for: first, id, &reading) }
         readings[id] = reading
     }
 

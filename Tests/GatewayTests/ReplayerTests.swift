@@ -101,6 +101,44 @@ struct ReplayerTests {
         Self.end(stage)
     }
 
+    @Test("what memory held when the client came, and holds no more when the rest has been read, is read as well")
+    func outrun() {
+        let stage = Stage(.whole, Self.settings())
+        for task in ["a", "b"] {
+            stage.register(task, of: "u")
+            stage.progress(task, 1)
+        }
+        stage.play(HubTranscripts.greeting("c", "client") + """
+            c > {"action":"subscribe","task_id":"a"}
+            c < {"type":"subscribed","task_id":"","payload":{"topics":["a"]}}
+            c < \(Self.progress(1))
+            c > {"action":"subscribe","task_id":"b"}
+            c < {"type":"subscribed","task_id":"","payload":{"topics":["a","b"]}}
+            c < {"type":"progress","task_id":"b",…
+            c leaves
+            """)
+        Self.steps(2...20, stage)
+        stage.progress("b", 2)
+        stage.play("""
+            * hold disk
+            d upgrades /api/v1/ws?old_client_id=$client
+            d < nothing
+            """)
+        for number in 3...9 { stage.progress("b", Double(number)) }
+        stage.play("""
+            * commit
+            d < nothing
+            * commit
+            d < {"type":"reconnected","task_id":"","payload":{"client_id":"$new","old_client_id":"$client","message":"WebSocket重连成功",\
+            "subscribed":{"a":true,"b":true},"timestamp":"$t"}}
+            """)
+        Self.hears("d", 2...20, stage)
+        stage.play((2...9).map { "d < {\"type\":\"progress\",\"task_id\":\"b\",\"payload\":{\"task_id\":\"b\",\"progress\":\($0),…" }
+            .joined(separator: "\n"))
+        stage.report("b", .completed(result: SharedBytes("1")))
+        Self.end(stage)
+    }
+
     @Test("what comes in one piece with the handshake waits as well")
     func pipelined() {
         let stage = Self.stage(.whole, Self.settings())
