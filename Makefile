@@ -22,8 +22,9 @@ REPORT := .build/autobahn-report
 CODEC ?= http
 SECONDS ?= 60
 MINUTES ?= 60
+RUNS ?= 1000
 
-.PHONY: help deps libraries tools swift build release run test test-swift test-e2e autobahn fuzz bench load peers soak format lint clean
+.PHONY: help deps libraries tools swift build release run test test-swift test-e2e sim sim-planted autobahn fuzz bench load peers soak format lint clean
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -80,6 +81,13 @@ test-swift: tools ## The Swift tests; FILTER=JSON chooses
 
 test-e2e: release $(VENV)/stamp ## The end-to-end tests, against the optimised server; FILTER=dispatch chooses
 	$(VENV)/bin/python -m pytest $(E2E) $(addprefix -k ,$(FILTER))
+
+sim: libraries ## Simulate the whole product under faults: make sim SEED=7 TRACE=1, make sim SEEDS=1..5000, make sim RUNS=1000
+	swift build -c release --scratch-path .build/sim -Xswiftc -enable-testing -Xswiftc -DDEBUG --product Simulator
+	.build/sim/release/Simulator $(or $(SEED),$(SEEDS),1..$(RUNS)) $(if $(TRACE),--trace)
+
+sim-planted: libraries ## Plant bugs into a copy of the server, one by one, and see the simulator find each; BUG=name chooses
+	@python3 Tests/Simulator/planted.py $(BUG)
 
 autobahn: release tools ## All 517 cases of the conformance suite, a quarter of an hour; AB_MESSAGES=20 shortens the compressed ones
 	@if [ -x "$(AUTOBAHN_DIR)/run.sh" ]; then way=scripts

@@ -1,4 +1,5 @@
-// Cast: everybody who takes part in a run, and what they are asked together: to enter, to finish, to leave. Who does what is each one's own.
+// Cast: everybody who takes part in a run, and what they are asked together: to enter, to finish, to leave. Who does what is each one's
+// own.
 import Base
 
 final class Cast {

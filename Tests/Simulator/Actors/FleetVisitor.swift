@@ -1,14 +1,22 @@
-// FleetVisitor: a client of Socket.IO (document E) as the stock ones are: begins by polling and moves to a WebSocket, or by the WebSocket at
-// once; subscribes, answers pings, and comes back with its secret and the last offset that it heard. Whether it was recovered it is told,
-// and then it has missed nothing: each offset is one event, the same for everybody.
+// FleetVisitor: a client of Socket.IO (document E) as the stock ones are: begins by polling and moves to a WebSocket, or by the WebSocket
+// at once; subscribes, answers pings, and comes back with its secret and the last offset that it heard. Whether it was recovered it is
+// told, and then it has missed nothing: each offset is one event, the same for everybody.
 import Base
 
 final class FleetVisitor: Talker {
     private enum Way { case polling, webSocket }
 
+    private enum Upgrade {
+        case none
+        /// The WebSocket is asked whether it is one.
+        case probing
+        /// It is; what is still under way by polling comes first.
+        case pausing
+    }
+
     private var way = Way.webSocket
     private var session: String?
-    private var isUpgrading = false
+    private var upgrade = Upgrade.none
     private let poller: Caller
     private let poster: Caller
     private var secret: String?
@@ -56,8 +64,8 @@ final class FleetVisitor: Talker {
 
     /// Has something happen that others hear of.
     private func note() {
-        poster.call("POST", "/api/activities", body: "{\"activity_type\":\"user_operation\",\"message\":\"\(name) \(world.nextNonce())\"}") {
-            [self] reply, _ in
+        let body = "{\"activity_type\":\"user_operation\",\"message\":\"\(name) \(world.nextNonce())\"}"
+        poster.call("POST", "/api/activities", body: body) { [self] reply, _ in
             if let reply, ![200, 201, 503].contains(reply.status) { world.fail("fleet", "\(reply.status) \(reply.bodyText)") }
         }
     }
@@ -72,7 +80,7 @@ final class FleetVisitor: Talker {
     private func begin(again: Bool) {
         guard !hasLeft else { return }
         visit += 1
-        (isIn, isUpgrading, session) = (false, false, nil)
+        (isIn, upgrade, session) = (false, .none, nil)
         drop(world.chance.once(in: 2) ? .reset : .inOrder)
         poller.drop()
         if again { return beginLater(1...3_000) }
@@ -90,11 +98,15 @@ final class FleetVisitor: Talker {
 
     override var target: String { "/socket.io/?EIO=4&transport=websocket" + (session.map { "&sid=\($0)" } ?? "") }
 
-    override func joined() { if isUpgrading { say("2probe") } }
+    override func joined() { if case .probing = upgrade { say("2probe") } }
 
     override func parted(_ code: Int?) {
+        switch (upgrade, way) {
         // An upgrade that fails leaves the polls as they were.
-        if isUpgrading { isUpgrading = false } else if case .webSocket = way { cut() }
+        case (.probing, _): upgrade = .none
+        case (.pausing, _), (.none, .webSocket): cut()
+        case (.none, .polling): break
+        }
     }
 
     override func refused(_ status: Int) { parted(nil) }
@@ -123,8 +135,9 @@ final class FleetVisitor: Talker {
             }
             guard visit == self.visit else { return }
         }
-        if case .polling = way, isIn, !isUpgrading, world.chance.once(in: 4) {
-            isUpgrading = true
+        if case .pausing = upgrade { return confirm() }
+        if isIn, case .none = upgrade, world.chance.once(in: 4) {
+            upgrade = .probing
             connect()
         }
         poll()
@@ -133,20 +146,27 @@ final class FleetVisitor: Talker {
     private func say(packet: String) {
         if case .webSocket = way { return say(packet) }
         guard let session else { return }
+        if case .pausing = upgrade { return }
         let visit = visit
-        poster.call("POST", "/socket.io/?EIO=4&transport=polling&sid=\(session)", ["Content-Type: text/plain;charset=UTF-8"], body: packet) {
-            [self] reply, _ in
-            if visit == self.visit, reply?.status != 200, case .polling = way { cut() }
+        let target = "/socket.io/?EIO=4&transport=polling&sid=\(session)"
+        poster.call("POST", target, ["Content-Type: text/plain;charset=UTF-8"], body: packet) { [self] reply, _ in
+            guard visit == self.visit else { return }
+            if reply?.status != 200 { cut() } else if case .pausing = upgrade { confirm() }
         }
     }
 
     override func told(_ text: String) throws {
-        guard isUpgrading else { return try take(packet: text) }
+        guard case .probing = upgrade else { return try take(packet: text) }
         guard text == "3probe" else { throw Malformed("a probe is answered by \(text)") }
-        // The open poll comes back with a noop; from then on the WebSocket is the way.
+        upgrade = .pausing
+        confirm()
+    }
+
+    /// The WebSocket is the way, once nothing is under way by the other.
+    private func confirm() {
+        guard poller.openRequests == 0, poster.openRequests == 0 else { return }
+        (way, upgrade) = (.webSocket, .none)
         say("5")
-        way = .webSocket
-        isUpgrading = false
         world.tally[.upgrades] += 1
     }
 
@@ -193,7 +213,9 @@ final class FleetVisitor: Talker {
         let parts = try JSON(packet.dropFirst(2).utf8).elements
         guard let event = parts.first?.text, parts.count > 1 else { throw Malformed("an event \(packet)") }
         if event == "error" { return world.fail("fleet", "\(name) is told \(packet)") }
-        guard parts.count == 3, let offset = parts[2].text.flatMap({ Int($0) }) else { throw Malformed("an event without offset: \(packet)") }
+        guard parts.count == 3, let offset = parts[2].text.flatMap({ Int($0) }) else {
+            throw Malformed("an event without offset: \(packet)")
+        }
         world.tally[.bulletins] += 1
         if let last = self.offset, offset <= last { world.fail("fleet", "\(name) is told \(offset) behind \(last): \(packet)") }
         self.offset = offset

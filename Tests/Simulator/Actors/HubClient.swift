@@ -8,6 +8,10 @@ final class HubClient: Talker {
     private var threads: [String: Thread] = [:]
     /// Tasks whose state is told before anything else.
     private var fresh: Set<String> = []
+    /// Where it stood in tasks of which it was told that what followed is lost.
+    private var lostFrom: [String: Int] = [:]
+    /// Tasks that it has asked for on this socket and has heard nothing of.
+    private var asked: Set<String> = []
     private var isFinishing = false
 
     func enter() {
@@ -29,7 +33,9 @@ final class HubClient: Talker {
         guard isTalking, clientID != nil else { return }
         switch world.chance.number(0...9) {
         case 0...5:
-            guard let task = world.notices.suffix(8).randomElement(using: &world.chance), threads[task] == nil else { return }
+            guard let task = world.notices.suffix(8).randomElement(using: &world.chance), threads[task] == nil,
+                asked.insert(task).inserted
+            else { return }
             say("{\"action\":\"subscribe\",\"task_id\":\"\(task)\"}")
         case 6:
             guard let task = threads.keys.sorted().randomElement(using: &world.chance) else { return }
@@ -49,6 +55,8 @@ final class HubClient: Talker {
         }
         return "/api/v1/ws/reconnect?user_id=1&old_client_id=\(clientID)" + (seen.isEmpty ? "" : "&last_seq=" + seen.joined(separator: ","))
     }
+
+    override func joined() { (asked, lostFrom) = ([], [:]) }
 
     // MARK: What it hears
 
@@ -88,7 +96,10 @@ final class HubClient: Talker {
         }
         for task in topics {
             if threads[task] == nil { threads[task] = Thread(.hub, task, name) }
-            if lost.contains(task) { world.tally[.hubTopicsLost] += 1 }
+            if lost.contains(task) {
+                world.tally[.hubTopicsLost] += 1
+                if !fresh.contains(task) { lostFrom[task] = threads[task]?.last }
+            }
             if lost.contains(task) || threads[task]?.last == nil {
                 threads[task]?.begin()
                 fresh.insert(task)
@@ -103,6 +114,7 @@ final class HubClient: Talker {
             threads[task] = nil
             fresh.remove(task)
         }
+        asked.subtract(topics)
         for task in topics where threads[task] == nil {
             threads[task] = Thread(.hub, task, name)
             fresh.insert(task)
@@ -114,6 +126,7 @@ final class HubClient: Talker {
         world.tally[.hubEvents] += 1
         if fresh.remove(task) != nil, type == "progress" {
             thread.stands(at: sequence, claimed: nil)
+            if let from = lostFrom.removeValue(forKey: task) { world.chronicle.lost(task, from: from, to: sequence, by: name) }
         } else {
             world.chronicle.told(.hub, task, sequence, type, text, to: name, life: life)
             thread.heard(sequence, closes: type != "progress", world.chronicle)

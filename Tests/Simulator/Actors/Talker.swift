@@ -96,6 +96,8 @@ class Talker: Guest {
 
     func heard(_ socket: Socket, _ bytes: [UInt8]) {
         guard socket === self.socket else { return }
+        // Where there is little room, some read slowly of their own accord.
+        if world.fate.isTight, world.chance.once(in: 25) { socket.stall(world.chance.span(300...15_000)) }
         unread.append(bytes)
         do {
             if !isJoined, try !join(socket) { return }

@@ -17,6 +17,8 @@ final class Worker: Talker {
     private var workerID: String?
     private var hands: [String: Held] = [:]
     private var order: [String] = []
+    /// What it has forgotten to have in hand, and yet goes on computing: assignments by task.
+    private var leftovers: [String: Int] = [:]
     private var serial = 0
     private var isDraining = false
     private var isHonest = false
@@ -30,6 +32,8 @@ final class Worker: Talker {
     override var target: String {
         var target = "/ws?group=\(group)"
         if let workerID { target += "&worker_id=\(workerID)" }
+        // Who has something in hand wants nothing more before it was heard.
+        if !order.isEmpty { target += "&ready=explicit" }
         return target
     }
 
@@ -74,7 +78,10 @@ final class Worker: Talker {
         if !order.isEmpty, world.chance.once(in: 4) {
             // It was started anew, and remembers nothing.
             world.tally[.workersForgot] += 1
-            for id in order { forget(id) }
+            for id in order {
+                leftovers[id] = hands[id]?.lease
+                forget(id)
+            }
         }
         var ready = "{\"type\":\"ready\",\"concurrency\":\(concurrency)"
         let tasks = order.filter { hands[$0]?.isCancelled == false }
@@ -106,11 +113,12 @@ final class Worker: Talker {
         else { throw Malformed("a task without its members") }
         world.ledger.assigned(id, nonce: nonce, lease: lease, to: name, life: life)
         forget(id)
+        if let old = leftovers.removeValue(forKey: id), old < lease { deliverLeftover(id, nonce, old) }
         let held = heldCount
         if held >= concurrency { world.fail("concurrency", "\(name) has \(held) of \(concurrency), and is given \(id)") }
         order.append(id)
         hands[id] = Held(nonce: nonce, lease: lease)
-        work(id, lease, steps: isHonest ? world.chance.number(0...1) : world.chance.number(0...6))
+        work(id, lease, steps: isHonest ? world.chance.number(0...1) : world.chance.number(0...(world.fate.isTight ? 40 : 6)))
         if !isHonest, !isDraining, world.chance.once(in: 60) {
             isDraining = true
             world.tally[.drains] += 1
@@ -119,7 +127,8 @@ final class Worker: Talker {
     }
 
     private func work(_ id: String, _ lease: Int, steps: Int) {
-        let pause = isHonest ? 1...300 : world.chance.pick([1...20, 1...600, 50...6_000])
+        // Where those who read slowly are told less, there has to be much to tell.
+        let pause = isHonest ? 1...300 : world.fate.isTight ? 5...250 : world.chance.pick([1...20, 1...600, 50...6_000])
         world.after(world.chance.span(pause)) { [self] in
             guard let held = hands[id], held.lease == lease, held.sent == nil else { return }
             if steps > 0 {
@@ -135,8 +144,10 @@ final class Worker: Talker {
     private func report(_ id: String, _ held: Held) {
         serial += 1
         let head = "\"taskId\":\"\(id)\",\"lease\":\(held.lease)"
-        switch world.chance.number(0...4) {
-        case 0: say("{\"type\":\"task_logs\",\(head),\"logs\":\"\(name) line \(serial)\"}")
+        switch world.chance.number(0...(world.fate.isTight ? 2 : 4)) {
+        case 0:
+            let padding = world.fate.isTight ? String(repeating: "l", count: world.chance.number(0...900)) : ""
+            say("{\"type\":\"task_logs\",\(head),\"logs\":\"\(name) line \(serial)\(padding)\"}")
         case 1: say("{\"type\":\"task_chunk\",\(head),\"chunk\":\"\(name) \(serial)\"}")
         case 2: say("{\"type\":\"task_progress\",\(head),\"message\":\"\(name) step \(serial)\"}")
         case _: say("{\"type\":\"task_progress\",\(head),\"progress\":\(world.chance.number(0...100)),\"message\":\"\(name) \(serial)\"}")
@@ -168,6 +179,15 @@ final class Worker: Talker {
         say("{\"type\":\"\(type)\",\"taskId\":\"\(id)\",\"lease\":\(held.lease),\"\(member)\":\(content)}")
     }
 
+    /// What an assignment that is over has brought.
+    private func deliverLeftover(_ id: String, _ nonce: Int, _ lease: Int) {
+        serial += 1
+        let content = "{\"nonce\":\(nonce),\"by\":\"\(name)\",\"serial\":\(serial),\"pad\":\"stale\"}"
+        world.tally[.staleResults] += 1
+        world.ledger.sentStale(id, content)
+        say("{\"type\":\"task_complete\",\"taskId\":\"\(id)\",\"lease\":\(lease),\"result\":\(content)}")
+    }
+
     private func acknowledged(_ id: String) {
         guard let held = hands[id] else { return }
         guard let sent = held.sent else { return world.fail("worker", "\(name) hears that \(id) is stored, and has sent nothing") }
@@ -177,7 +197,10 @@ final class Worker: Talker {
 
     private func refused(_ error: String, _ id: String?) {
         switch error {
-        case "Task was assigned anew: this lease is over", "Task is not assigned to this worker": world.tally[.refusedLeases] += 1
+        case "Task was assigned anew: this lease is over":
+            // What it has in hand now is another assignment's.
+            return world.tally[.refusedLeases] += 1
+        case "Task is not assigned to this worker": world.tally[.refusedLeases] += 1
         case "Task not found or expired", "Task already completed", "Task already failed", "Task already cancelled":
             world.tally[.lateResults] += 1
         case _: return world.fail("worker", "\(name) is told \(error)")

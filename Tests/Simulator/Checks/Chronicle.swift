@@ -39,6 +39,7 @@ final class Chronicle {
 
     private var tellings: [String: Telling] = [:]
     private var jumps: [Jump] = []
+    private var losses: [Jump] = []
 
     init(_ world: Simulation) { self.world = world }
 
@@ -59,19 +60,34 @@ final class Chronicle {
         if before > after + 1 { jumps.append(Jump(dialect: dialect, who: who, task: task, after: after, before: before)) }
     }
 
+    /// A watcher came back, and was told how the task stands instead of what it missed.
+    func lost(_ task: String, from: Int, to: Int, by who: String) {
+        world.tally[.replaysLost] += 1
+        if to > from, world.isPublished(task) { losses.append(Jump(dialect: .task, who: who, task: task, after: from, before: to)) }
+    }
+
+    /// What is written down whole is told whole, unless it was not written yet because the disk did not take it.
+    private func check(_ loss: Jump, _ events: [(sequence: Int, kind: Int)]) {
+        guard world.tally[.diskFailures] == 0 else { return }
+        let missed = events.map(\.sequence).filter { $0 > loss.after && $0 <= loss.before }
+        guard missed.count == loss.before - loss.after else { return }
+        world.fail("watcher", "\(loss.who) of \(loss.task) came back from \(loss.after), and \(missed) are written down and lost to it")
+    }
+
     /// Holds the jumps against what was written down.
     ///
     /// - Parameter events: all that the database has: tasks, numbers, kinds.
     func close(_ events: [(task: String, sequence: Int, kind: Int)]) {
         var kinds: [String: [(sequence: Int, kind: Int)]] = [:]
         for event in events { kinds[event.task, default: []].append((event.sequence, event.kind)) }
+        for loss in losses { check(loss, kinds[loss.task] ?? []) }
         // A reader that is slow is told less, by design: of progress only the newest, and of logs that there was a gap.
-        let mayConflate = world.fate.settings.limits.conflatedBytesMin < 10_000
+        let mayConflate = world.fate.isTight
         for jump in jumps {
             for event in kinds[jump.task] ?? [] where event.sequence > jump.after && event.sequence < jump.before {
                 guard jump.dialect.tells(event.kind), !(mayConflate && event.kind == Chronicle.progress) else { continue }
-                let place = "\(jump.after) to \(jump.before)"
-                return world.fail("watcher", "\(jump.who) of \(jump.task) came from \(place), and missed \(event.sequence), kind \(event.kind)")
+                let way = "from \(jump.after) to \(jump.before), and missed \(event.sequence)"
+                return world.fail("watcher", "\(jump.who) of \(jump.task) came \(way), of kind \(event.kind)")
             }
         }
     }
@@ -123,7 +139,7 @@ struct Thread {
         switch place {
         case .nowhere: break
         case .returning(let from, let to) where sequence > to || closes && sequence == to:
-            chronicle.world.tally[sequence == from + 1 ? .replays : .replaysLost] += 1
+            if sequence == from + 1 { chronicle.world.tally[.replays] += 1 } else { chronicle.lost(task, from: from, to: to, by: who) }
             if sequence > to { chronicle.jumped(dialect, task, after: to, before: sequence, by: who) }
         case .returning(let from, _):
             chronicle.world.tally[.replays] += 1

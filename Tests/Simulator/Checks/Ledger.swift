@@ -19,21 +19,23 @@ final class Ledger {
     }
 
     private struct Entry {
-        let nonce: Int
+        /// 0 where only its name was heard.
+        var nonce: Int
         /// When it was confirmed that the task will be done; nil where nobody was told so.
         var promisedAt: Instant?
         /// Assignments, by their numbers: to whom, and in which life of the server.
         var leases: [(number: Int, worker: String, life: Int)] = []
         var retries = 0
-        /// What workers sent under an assignment that they knew, or could have known, to be over.
-        var stale: [String] = []
+        /// What workers sent under an assignment that was over, and the life of the server that had made the later one: another, begun
+        /// before that was written down, may take it.
+        var stale: [(content: String, life: Int)] = []
         /// The end, from whoever was told first; when, in which life.
         var ending: (ending: Ending, heardAt: Instant, life: Int)?
         /// The end that a worker's acknowledgement or a confirmed cancellation stands for.
         var kept: (ending: Ending, heardAt: Instant, lease: Int, life: Int)?
         var isReplayed = false
 
-        var lastLease: Int { leases.map(\.number).max() ?? 0 }
+        var last: (number: Int, worker: String, life: Int)? { leases.max { $0.number < $1.number } }
     }
 
     unowned let world: Simulation
@@ -50,6 +52,7 @@ final class Ledger {
             names.append(id)
         }
         if var entry = entries[id] {
+            if entry.nonce == 0 { entry.nonce = nonce }
             body(&entry)
             entries[id] = entry
         }
@@ -71,7 +74,7 @@ final class Ledger {
     /// A task was confirmed to whoever gave it in.
     func promised(_ id: String, nonce: Int, key: String?) {
         change(id, nonce: nonce) { $0.promisedAt = $0.promisedAt ?? world.now }
-        if let entry = entries[id], entry.nonce != nonce { return world.fail("identity", "\(id) is task \(entry.nonce) and \(nonce)") }
+        if let entry = entries[id], entry.nonce != nonce, nonce != 0 { return world.fail("identity", "\(id) is task \(entry.nonce) and \(nonce)") }
         world.tally[.promises] += 1
         guard let key else { return }
         if let other = keys[key], other != id, let entry = entries[other], !entry.isReplayed, entry.ending?.ending.state != "cancelled" {
@@ -97,16 +100,17 @@ final class Ledger {
     }
 
     /// Whether a worker can know that its assignment is over.
-    func isStale(_ id: String, lease: Int) -> Bool { (entries[id]?.lastLease ?? 0) > lease }
+    func isStale(_ id: String, lease: Int) -> Bool { (entries[id]?.last?.number ?? 0) > lease }
 
-    func sentStale(_ id: String, _ content: String) { change(id) { $0.stale.append(content) } }
+    func sentStale(_ id: String, _ content: String) { change(id) { $0.stale.append((content, $0.last?.life ?? 0)) } }
 
     /// A worker's result was acknowledged: it is on the disk, where its task is.
     func acknowledged(_ id: String, _ ending: Ending, lease: Int, life: Int) {
         world.tally[.acknowledgements] += 1
         change(id) { entry in
             if entry.kept == nil { entry.kept = (ending, world.now, lease, life) }
-            if entry.lastLease > lease { world.fail("lease", "\(id): a result under \(lease) is acknowledged, \(entry.lastLease) was given out") }
+            guard let last = entry.leases.filter({ $0.life == life }).map(\.number).max(), last > lease else { return }
+            world.fail("lease", "\(id): a result under \(lease) is acknowledged, and \(last) was given out")
         }
         told(id, ending, life: life, askedAt: world.now)
     }
@@ -129,7 +133,7 @@ final class Ledger {
     /// - Parameter life: of the server that said so.
     func told(_ id: String, _ ending: Ending, life: Int, askedAt: Instant) {
         change(id) { entry in
-            if let content = ending.content, entry.stale.contains(content) {
+            if let content = ending.content, entry.stale.contains(where: { $0.content == content && $0.life == life }) {
                 world.fail("lease", "\(id) ended by a worker whose assignment was over: \(ending)")
             }
             if let kept = entry.kept, entry.promisedAt != nil, !kept.ending.agrees(with: ending) {
@@ -164,7 +168,8 @@ final class Ledger {
         guard let promisedAt = entries[id]?.promisedAt, promisedAt < askedAt else { return }
         // The wall's clock, by which a new process counts, may have been set a few times.
         let slack = TimeSpan.seconds(120)
-        if world.now + slack < promisedAt + world.fate.settings.limits.resultTTL { world.fail("lost", "\(id) was promised, and is not there") }
+        guard world.now + slack < promisedAt + world.fate.settings.limits.resultTTL else { return }
+        world.fail("lost", "\(id) was promised, and is not there")
     }
 
     /// A task's submitter was answered with its end: what was it, and was it his?

@@ -21,6 +21,9 @@ enum Remains {
             if context.nextDeadline != nil { return "a timer of a connection that is gone" }
             if context.broker.workerCount != 0 { return "\(context.broker.workerCount) workers" }
             if context.metrics.connectionsOpened != context.metrics.connectionsClosed { return "connections opened and not closed" }
+            let hub = context.broker.hub
+            if hub.subscriberCount != 0 { return "\(hub.subscriberCount) subscribers" }
+            if server.sockets.count != 0 { return "\(server.sockets.count) sessions of Socket.IO" }
             if context.metrics.webSocketsOpen != 0 { return "\(context.metrics.webSocketsOpen) WebSockets" }
             if context.metrics.eventStreamsOpen != 0 { return "\(context.metrics.eventStreamsOpen) event streams" }
         #endif

@@ -42,7 +42,7 @@ final class Disk {
 
     init() {
         let parent = unsafe access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        var template = Array("\(parent)/signalbox-sim-XXXXXX".utf8CString)
+        var template = Array("\(parent)/signalbox-sim-\(String(repeating: "X", count: 6))".utf8CString)
         let isMade = unsafe template.withUnsafeMutableBufferPointer { unsafe $0.baseAddress.map { unsafe mkdtemp($0) } != nil }
         precondition(isMade, "a folder below \(parent): errno \(errno)")
         path = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

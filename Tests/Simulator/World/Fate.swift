@@ -32,8 +32,8 @@ struct Fate {
         latencyMax = chance.pick([1, 5, 5, 40, 200])
         poolMax = chance.pick([1, 10, 300])
         diskMax = chance.pick([1, 5, 20, 400])
-        length = .seconds(Int64(chance.number(15...60)))
-        faultPause = chance.pick([200...2_000, 500...5_000, 3_000...20_000])
+        length = .seconds(Int64(chance.number(8...30)))
+        faultPause = chance.pick([200...1_500, 500...4_000, 2_000...10_000])
         // A quarter of the runs is spared most of it: there, too, everything has to be right.
         var all = Weather.Fault.allCases
         chance.shuffle(&all)
@@ -83,14 +83,18 @@ struct Fate {
             limits.waitingLogBytesMax = 300
         }
         if chance.once(in: 4) {
-            limits.messageBytesMax = 24 << 10
-            limits.bodyBytesMax = 24 << 10
-            limits.queuedBytesMax = 24 << 10
-            limits.conflatedBytesMin = min(limits.conflatedBytesMin, 12 << 10)
+            let bytes = chance.pick([5 << 10, 8 << 10])
+            limits.messageBytesMax = bytes
+            limits.bodyBytesMax = bytes
+            limits.queuedBytesMax = bytes
+            limits.conflatedBytesMin = min(limits.conflatedBytesMin, bytes / 4)
         }
         if let contradiction = limits.contradiction { preconditionFailure(contradiction) }
         return limits
     }
+
+    /// Whether there is little room for those who read slowly, so that they are told less.
+    var isTight: Bool { settings.limits.conflatedBytesMin < 10_000 }
 
     // MARK: How long things take
 

@@ -169,7 +169,7 @@ final class Machine {
         guard let id = socket.id else { return false }
         if case .reset = socket.inboxEnd { return true }
         let marks = outbox.marks(id)
-        if !marks.isDisjoint(with: [.closeAfterFlush, .abort]) { return !socket.inbox.isEmpty }
+        if !marks.isDisjoint(with: [.closeAfterFlush, .abort]) { return !socket.inbox.isEmpty || socket.inboxEnd != nil }
         if marks.contains(.readingPaused) { return socket.inboxEnd != nil && !marks.contains(.endUnheard) }
         if marks.contains(.answersItself), outbox.queuedBytes(id) > limits.pauseReadingBytes { return false }
         return !socket.inbox.isEmpty || socket.inboxEnd != nil
@@ -179,8 +179,11 @@ final class Machine {
         guard isReadable(socket), let id = socket.id else { return }
         if case .reset = socket.inboxEnd { return closed(socket, .broken(errno: ECONNRESET), now) }
         let marks = outbox.marks(id)
-        // What comes behind the server's own end is thrown away.
-        if !marks.isDisjoint(with: [.closeAfterFlush, .abort]) { return socket.inbox = [] }
+        // What comes behind the server's own end is thrown away; who is gone gets nothing more.
+        if !marks.isDisjoint(with: [.closeAfterFlush, .abort]) {
+            socket.inbox = []
+            return socket.inboxEnd == nil ? () : closed(socket, .broken(errno: EPIPE), now)
+        }
         if marks.contains(.readingPaused) { return closed(socket, .peerEnded, now) }
         if !socket.inbox.isEmpty {
             let isCut = world.fate.isCutting && world.chance.once(in: 5)
@@ -244,20 +247,33 @@ final class Machine {
         for id in dirty {
             guard let socket = bySlot[id.slot], socket.id == id else { continue }
             let marks = outbox.marks(id)
-            if marks.contains(.abort) {
-                socket.endOutgoing(.reset)
-                if let id = forget(socket) { ended.append(id) }
+            guard !marks.contains(.abort) else {
+                end(socket, .reset, &ended)
                 continue
             }
             send(id, socket)
             outbox.settle(id)
-            if marks.contains(.closeAfterFlush), outbox.queuedBytes(id) == 0 {
-                socket.endOutgoing(.inOrder)
-                if let id = forget(socket) { ended.append(id) }
-            }
+            guard marks.contains(.closeAfterFlush) else { continue }
+            if outbox.queuedBytes(id) > 0 { flushLast(id, socket) } else { end(socket, .inOrder, &ended) }
         }
         outbox.endTurn()
         return ended
+    }
+
+    private func end(_ socket: Socket, _ end: Socket.End, _ ended: inout [ConnectionID]) {
+        socket.endOutgoing(end)
+        if let id = forget(socket) { ended.append(id) }
+    }
+
+    /// Who is to be closed and does not read has so long for it, and no longer: as in the reactor.
+    private func flushLast(_ id: ConnectionID, _ socket: Socket) {
+        guard !socket.flushesLast else { return }
+        socket.flushesLast = true
+        world.after(.seconds(30)) { [weak self] in
+            guard let self, world.machine === self, socket.id == id else { return }
+            socket.inboxEnd = .reset
+            wake()
+        }
     }
 
     private func send(_ id: ConnectionID, _ socket: Socket) {

@@ -65,6 +65,7 @@ final class Simulation {
 
     /// - Returns: what was found to be wrong; nil for nothing.
     func run() -> Violation? {
+        tally[.runs] += 1
         begin()
         let weather = Weather(self)
         let cast = Cast(self)
@@ -85,7 +86,8 @@ final class Simulation {
             bulletins.close()
         }
         cast.leave()
-        pass(.seconds(10))
+        // Sessions by polling have no connection that would tell of their end.
+        pass(.seconds(10) + fate.settings.limits.socketPingInterval + fate.settings.limits.socketPingTimeout)
         checkRemains()
         // Promises are read again by one more process.
         agenda.removeAll()

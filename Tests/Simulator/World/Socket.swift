@@ -32,6 +32,8 @@ final class Socket {
     /// What arrived at the server's kernel and was not read.
     var inbox: [UInt8] = []
     var inboxEnd: End?
+    /// Whether the server closes it as soon as all that waits is written.
+    var flushesLast = false
     private var lastArrival: Instant
 
     /// What the server's kernel took and the client has not read.
@@ -50,7 +52,8 @@ final class Socket {
         self.guest = guest
         lastArrival = world.now
         stalledUntil = world.now
-        capacity = world.fate.isCutting && world.chance.once(in: 3) ? world.chance.number(100...3_000) : 64 << 10
+        let isSmall = world.fate.isTight || world.fate.isCutting && world.chance.once(in: 3)
+        capacity = isSmall ? world.chance.number(100...3_000) : 64 << 10
     }
 
     // MARK: The client's end
