@@ -230,8 +230,16 @@ public struct Limits: Sendable {
 
     // MARK: The end
 
-    /// Waiting requests get this long once the server was asked to stop.
+    /// Waiting requests, and what workers have in hand, get this long once the server was asked to stop.
     public var drainTimeout = TimeSpan.seconds(10)
+    /// The same for waiting requests when another process takes over: who connects meanwhile waits in the kernel.
+    public var takeoverDrainTimeout = TimeSpan.seconds(5)
+    /// The time over which many sockets are closed when the server ends: a hundred thousand that come back in ten seconds are served.
+    public var drainSpread = TimeSpan.seconds(10)
+    /// Sockets that are closed in 100 ms even if that is faster: this many that come back at once are no burden.
+    public var closingPaceMin = 1_000
+    /// Once another process has taken over, who has connected and not asked yet is heard for so long, to be told to come again.
+    public var lastRequestTimeout = TimeSpan.seconds(1)
 
     public init() {}
 

@@ -5,6 +5,8 @@ internal import WebSockets
 enum CloseReason {
     /// The server stops.
     case goingAway
+    /// The server stops, and another process has taken its place: whoever comes back finds it.
+    case restarting
     /// Nothing came for two ping intervals, or for a worker's lease.
     case silent
     /// More waits for the connection than it may leave waiting; it may come back.
@@ -27,6 +29,7 @@ enum CloseReason {
     var code: CloseCode {
         switch self {
         case .goingAway: .goingAway
+        case .restarting: .serviceRestart
         case .silent: .policyViolation
         case .slowConsumer, .overloaded: .tryAgainLater
         case .unknownTask: CloseCode(rawValue: 4004)
@@ -42,6 +45,7 @@ enum CloseReason {
     var words: StaticString {
         switch self {
         case .goingAway: "server is shutting down"
+        case .restarting: "service restart"
         case .silent: "no answer to pings"
         case .slowConsumer: "messages are read too slowly"
         case .unknownTask: "task not found or access denied"

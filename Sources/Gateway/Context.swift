@@ -35,16 +35,25 @@ final class Context {
     var errands: [Errand] = []
     /// Connections whose next bytes may be looked at, now that what held them up is done.
     var resumable: [ConnectionID] = []
-    /// Whether the server is about to stop: answers close their connections.
-    var isDraining = false
+    /// How far the server is with its end.
+    var stage = Stage.serving
 
     private var conversations: [Conversation?] = []
+    private(set) var conversationCount = 0
     private var timers = TimerWheel<ConnectionID>()
     private var dateLine = DateLine()
     /// The moment that is being told of, for those who are asked for something in the middle of it.
     private(set) var present = Instant(nanoseconds: 0)
     /// What the wall's clock was ahead of the monotonic one when they were last compared, in milliseconds.
     private var wallOffset: Int64 = 0
+
+    enum Stage {
+        case serving
+        /// No new tasks; answers close their connections.
+        case draining
+        /// Another process has what was written down: nothing is decided here any more.
+        case handedOver
+    }
 
     init(settings: Settings, outbox: Outbox, log: Log, random: Randomness) {
         let limits = settings.limits
@@ -63,6 +72,17 @@ final class Context {
         broker = Broker(limits: limits, random: random)
         monitor = Monitor(limits: limits, thresholds: settings.thresholds, random: random)
     }
+
+    /// Whether the server is about to stop, or to give way to another process.
+    var isDraining: Bool {
+        switch stage {
+        case .serving: false
+        case .draining, .handedOver: true
+        }
+    }
+
+    /// What somebody hears who asks a server that ends.
+    var endWords: StaticString { stage == .handedOver ? "Server is restarting" : "Server is shutting down" }
 
     /// Whether more waits for a disk that refuses it than may: then nothing is taken in that would have to be written.
     var isDiskOverfull: Bool { recorder.unwrittenBytes > limits.unwrittenBytesMax }
@@ -92,10 +112,28 @@ final class Context {
     func add(_ conversation: Conversation) {
         let slot = conversation.id.slot
         while conversations.count <= slot { conversations.append(nil) }
+        if conversations[slot] == nil { conversationCount += 1 }
         conversations[slot] = conversation
     }
 
-    func remove(_ id: ConnectionID) { conversations[id.slot] = nil }
+    func remove(_ id: ConnectionID) {
+        if conversations[id.slot] != nil { conversationCount -= 1 }
+        conversations[id.slot] = nil
+    }
+
+    /// Slots that were ever used.
+    var slots: Int { conversations.count }
+
+    func conversation(inSlot slot: Int) -> Conversation? { conversations[slot] }
+
+    /// The first conversation of that kind, in the order of slots that begins with `start`, and goes round.
+    func firstConversation(from start: Int, where matches: (Conversation) -> Bool) -> Conversation? {
+        for index in 0..<conversations.count {
+            let slot = start + index < conversations.count ? start + index : start + index - conversations.count
+            if let conversation = conversations[slot], matches(conversation) { return conversation }
+        }
+        return nil
+    }
 
     var allConversations: [Conversation] { conversations.compactMap(\.self) }
 

@@ -254,6 +254,20 @@ final class HTTPService {
         }
     }
 
+    /// Whether the connection ends in its turn, when the server closes what it has: nobody waits for its answer, but somebody listens.
+    ///
+    /// - Parameter hearsIdle: whether one that owes nothing counts as well, because a request may be on its way.
+    func isPaced(_ conversation: HTTPConversation, hearsIdle: Bool) -> Bool {
+        switch conversation.request {
+        case .streaming, .polling: return true
+        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .inquiring, .engaging: break
+        }
+        switch conversation.exchange.phase {
+        case .idle, .readingHead: return hearsIdle
+        case .readingBody, .awaitingResponse, .upgraded, .closed: return false
+        }
+    }
+
     /// Whether a request is still waited for.
     func isWaiting(_ conversation: HTTPConversation) -> Bool {
         switch conversation.request {
@@ -266,9 +280,14 @@ final class HTTPService {
 
     /// The server's time to stop has run out: who still waits is told.
     func end(_ conversation: HTTPConversation, at now: Instant) {
-        if case .streaming(let watcher) = conversation.request { return eventStreams.end(conversation, watcher) }
+        switch conversation.request {
+        case .streaming(let watcher): return eventStreams.end(conversation, watcher)
+        case .polling(let client, _): if let client = sockets.client(client) { return sockets.close(client, at: now) }
+        case .waiting(let task): context.broker.part(task, from: conversation.exchangeID, at: context.moment(now))
+        case .none, .reading, .reviewing, .hearing, .storing, .inquiring, .engaging: break
+        }
         if conversation.exchange.owesResponse {
-            responses.fail(conversation, .serviceUnavailable, "Server is shutting down", at: now)
+            responses.fail(conversation, .serviceUnavailable, context.endWords, at: now)
         } else {
             responses.close(conversation)
         }

@@ -26,6 +26,9 @@ struct Metrics {
     var logsLeftOut: UInt64 = 0
     var silentSockets: UInt64 = 0
     var leasesExpired: UInt64 = 0
+    var isDraining = false
+    /// Sockets and streams that a stop or a takeover ended.
+    var drainClosed: UInt64 = 0
     var hubClients = 0
     var hubReturns: UInt64 = 0
     var hubReturnsRefused: UInt64 = 0
@@ -84,6 +87,8 @@ struct Metrics {
         page.counter("events_replayed_total", "Missed events that were told to clients who came back.", eventsReplayed, to: &writer)
         page.counter("websocket_messages_received_total", "Messages received.", messagesIn, to: &writer)
         page.counter("websocket_messages_sent_total", "Messages sent.", messagesOut, to: &writer)
+        page.gauge("draining", "Whether the server takes no new tasks because it stops: 1 or 0.", isDraining ? 1 : 0, to: &writer)
+        page.counter("drain_closed_total", "Sockets and streams ended because the server stops.", drainClosed, to: &writer)
         page.counter("received_bytes_total", "Bytes received.", bytesIn, to: &writer)
         page.counter("sent_bytes_total", "Bytes sent.", bytesOut, to: &writer)
         page.gauge("queued_bytes", "Bytes that wait to be sent.", queuedBytes, to: &writer)

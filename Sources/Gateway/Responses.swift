@@ -50,6 +50,8 @@ final class Responses {
             hasBody = ResponseWriter.begin(status, &shape, .length(length), date: date.span, into: &writer)
             if hasBody || shape.isHead { ResponseWriter.field("Content-Type", contentType, into: &writer) }
             if allow.utf8CodeUnitCount > 0 { ResponseWriter.field("Allow", allow, into: &writer) }
+            // RFC 9110 §10.2.3: there will be somebody again soon.
+            if context.isDraining, status == .serviceUnavailable { ResponseWriter.field("Retry-After", "1", into: &writer) }
             writer.append(extra)
             writer.append(fields)
             ResponseWriter.end(into: &writer)

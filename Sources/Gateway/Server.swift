@@ -8,27 +8,18 @@ internal import Dialects
 public import Domain
 
 public final class Server {
-    private enum Phase {
-        case serving
-        /// No new tasks; waiting requests get until then.
-        case draining(until: Instant)
-        /// Every socket is being closed; what is still open then is dropped.
-        case ending(until: Instant)
-        case over
-    }
-
     let context: Context
-    private let http: HTTPService
-    private let webSockets: WebSocketService
+    let http: HTTPService
+    let webSockets: WebSocketService
     let sender: WebSocketSender
     let hubClients: HubService
-    private let probes: HealthProbeService
+    let probes: HealthProbeService
     let sockets: SocketService
     private let monitor: MonitorService
     private let performer: EffectPerformer
-    private var phase = Phase.serving
+    var phase = Phase.serving
     /// Workers and producers whose connection ended while a message of theirs was with the pool: what they delivered is heard all the same.
-    private var departing: [ConnectionID: WebSocketConversation] = [:]
+    private(set) var departing: [ConnectionID: WebSocketConversation] = [:]
     private var due: [ConnectionID] = []
     private var waking: [ConnectionID] = []
     private var roomy: [ConnectionID] = []
@@ -71,6 +62,8 @@ public final class Server {
     public func received(_ id: ConnectionID, _ bytes: inout MutableSpan<UInt8>, at now: Instant) {
         switch context.conversation(id) {
         case .webSocket(let conversation):
+            // What it says is for the process that has taken over, and is said again there.
+            if context.stage == .handedOver { return }
             deliver(conversation, &bytes, from: 0, at: now)
         case .http(let conversation):
             switch http.received(conversation, bytes.span, at: now) {
@@ -193,8 +186,7 @@ public final class Server {
     public func takeErrands(into errands: inout [Errand]) {
         errands.removeAll(keepingCapacity: true)
         swap(&errands, &context.errands)
-        if case .serving = phase { return }
-        errands.removeAll()
+        if !isAtWork { errands.removeAll() }
     }
 
     /// The machine's figures that were asked for.
@@ -205,7 +197,7 @@ public final class Server {
 
     /// A connection for a probe was begun; whether it is ever made, its bytes or its end will tell.
     public func connected(_ id: ConnectionID, for probe: HealthProbe, at now: Instant) {
-        guard case .serving = phase else { return context.outbox.abort(id) }
+        guard isAtWork else { return context.outbox.abort(id) }
         probes.connected(id, for: probe, at: now)
         settle(at: now)
     }
@@ -214,7 +206,7 @@ public final class Server {
     ///
     /// - Parameter reason: for a person, as the end of a sentence.
     public func notConnected(_ probe: HealthProbe, reason: SharedBytes, at now: Instant) {
-        guard case .serving = phase else { return }
+        guard isAtWork else { return }
         probes.notConnected(probe, reason: reason, at: now)
         settle(at: now)
     }
@@ -251,7 +243,11 @@ public final class Server {
 
     /// Moves what is to be written since the last call to `records`, in the order of its numbers. Every batch is answered by `committed`
     /// or `recordsFailed`, in its turn.
-    public func takeRecords(into records: inout [RecordEntry]) { context.recorder.take(into: &records) }
+    public func takeRecords(into records: inout [RecordEntry]) {
+        context.recorder.take(into: &records)
+        // What happens behind a handover is none of the next process's history.
+        if context.stage == .handedOver { records.removeAll() }
+    }
 
     /// Everything up to `number` is written, but for what was told to have failed.
     public func committed(upTo number: UInt64, at now: Instant) {
@@ -300,7 +296,7 @@ public final class Server {
     }
 
     /// Performs effects and wakes conversations until there is nothing left of either.
-    private func settle(at now: Instant) {
+    func settle(at now: Instant) {
         while true {
             let wasAny = performer.perform(at: now)
             guard !context.resumable.isEmpty else {
@@ -333,18 +329,22 @@ public final class Server {
 
     /// When `timersDue` is wanted next.
     public var nextDeadline: Instant? {
+        let next = firstDeadline
+        return next.nanoseconds == .max ? nil : next
+    }
+
+    private var firstDeadline: Instant {
         var next = Instant(nanoseconds: .max)
         if let deadline = context.nextDeadline { next = min(next, deadline) }
+        if let deadline = endDeadline { next = min(next, deadline) }
+        // What is left to do in time is the next process's.
+        if context.stage == .handedOver { return next }
         if let deadline = context.broker.nextDeadline { next = min(next, deadline) }
         if let retryTime = context.recorder.retryTime { next = min(next, retryTime) }
         if let expiry = hubClients.nextExpiry { next = min(next, expiry) }
         if let deadline = sockets.nextDeadline { next = min(next, deadline) }
         if let deadline = monitor.nextDeadline { next = min(next, deadline) }
-        switch phase {
-        case .serving, .over: break
-        case .draining(let until), .ending(let until): next = min(next, until)
-        }
-        return next.nanoseconds == .max ? nil : next
+        return next
     }
 
     public func timersDue(at now: Instant) {
@@ -352,18 +352,22 @@ public final class Server {
         for id in due {
             switch context.conversation(id) {
             case .http(let conversation): http.timerDue(conversation, at: now)
-            case .webSocket(let conversation): webSockets.timerDue(conversation, at: now)
+            case .webSocket(let conversation): if context.stage != .handedOver { webSockets.timerDue(conversation, at: now) }
             case .probe(let conversation): probes.timerDue(conversation, at: now)
             case nil: break
             }
         }
+        if context.stage != .handedOver { advanceDomain(at: now) }
+        settle(at: now)
+        advanceEnd(at: now)
+    }
+
+    private func advanceDomain(at now: Instant) {
         context.broker.advance(to: context.moment(now))
         if let retryTime = context.recorder.retryTime, retryTime <= now { context.recorder.retry() }
         hubClients.expire(at: now)
         sockets.advance(at: now)
         monitor.advance(at: now)
-        settle(at: now)
-        advanceEnd(at: now)
     }
 
     /// Gives connections that have room again what waits for them.
@@ -394,58 +398,6 @@ public final class Server {
         context.metrics.handshakesFailed &+= UInt64(figures.handshakesFailed)
         if case .serving = phase { return }
         advanceEnd(at: now)
-    }
-
-    // MARK: The end
-
-    /// Stops in order: no new tasks, waiting requests answered as far as time allows, then every socket closed (1001).
-    public func stop(at now: Instant) {
-        guard case .serving = phase else { return }
-        phase = .draining(until: now + context.limits.drainTimeout)
-        context.isDraining = true
-        context.broker.close()
-        for conversation in context.allConversations {
-            switch conversation {
-            case .http(let conversation): http.drain(conversation)
-            case .webSocket: break
-            case .probe(let conversation): probes.drop(conversation)
-            }
-        }
-        settle(at: now)
-        advanceEnd(at: now)
-    }
-
-    /// Whether everything is done that `stop` began.
-    public var isOver: Bool {
-        if case .over = phase { true } else { false }
-    }
-
-    private func advanceEnd(at now: Instant) {
-        switch phase {
-        case .serving, .over: break
-        case .draining(let until):
-            let isWaited = context.allConversations.contains { conversation in
-                if case .http(let conversation) = conversation { http.isWaiting(conversation) } else { false }
-            }
-            guard !isWaited || now >= until else { return }
-            phase = .ending(until: now + context.limits.closeTimeout)
-            sockets.stop(at: now)
-            for conversation in context.allConversations {
-                switch conversation {
-                case .http(let conversation): http.end(conversation, at: now)
-                case .webSocket(let conversation): sender.close(conversation, .goingAway)
-                case .probe(let conversation): probes.drop(conversation)
-                }
-            }
-            settle(at: now)
-        case .ending(let until):
-            if context.allConversations.isEmpty {
-                phase = .over
-            } else if now >= until {
-                for conversation in context.allConversations { context.outbox.abort(conversation.id) }
-                phase = .over
-            }
-        }
     }
 }
 

@@ -315,7 +315,7 @@ final class WebSocketSender {
         switch reason {
         case .slowConsumer, .silent, .overloaded, .replaced: break
         // What it was to be told, it is told before the end.
-        case .goingAway, .unknownTask, .unauthenticated, .idle, .sessionOver, .failed: release(conversation, below: .max)
+        case .goingAway, .restarting, .unknownTask, .unauthenticated, .idle, .sessionOver, .failed: release(conversation, below: .max)
         }
         endFrames(of: conversation) { FrameWriter.appendClose(reason.code, reason: reason.words, to: &$0) }
     }

@@ -171,6 +171,9 @@ struct EventStreamTranscripts {
     func stop() {
         Stage.play(.whole, Self.work + Self.opened("s") + """
             * stop
+            s < nothing
+            # The task in hand has its time.
+            * wait 10s
             s < end
             s < closed
             w < close 1001 server is shutting down
@@ -193,6 +196,7 @@ struct EventStreamTranscripts {
             s < closed
             w > {"type":"task_complete","taskId":"$other","result":{}}
             w < {"type":"task_ack","taskId":"$other"}
+            w < {"type":"drain"}
             b < 200 {"taskId":"$other","status":"completed","result":{}}
             b < closed
             w < close 1001 server is shutting down
@@ -377,6 +381,7 @@ struct EventStreamTranscripts {
             s < \(Self.completed(4))
             s < end
             s < closed
+            w < {"type":"drain"}
             w < close 1001 server is shutting down
             w sends close 1001
             w < closed

@@ -330,6 +330,7 @@ struct FanoutTests {
             g < close 1001 server is shutting down
             g sends close 1001
             g < closed
+            w < {"type":"drain"}
             w < close 1001 server is shutting down
             w sends close 1001
             w < closed

@@ -49,6 +49,7 @@ struct ServerTests {
             * lasting
             w > {"type":"task_complete","taskId":"$two","result":2}
             w < {"type":"task_ack","taskId":"$two"}
+            w < {"type":"drain"}
             b < 200 [Connection: close] {"taskId":"$two","status":"completed","result":2}
             b < closed
             w < close 1001 server is shutting down
@@ -88,6 +89,8 @@ struct ServerTests {
             a < closed
             new < 503 [Connection: close] {"error":"Server is shutting down"}
             new < closed
+            w < {"type":"cancel","taskId":"$one"}
+            w < {"type":"drain"}
             w < close 1001 server is shutting down
             w < closed
             * lasting

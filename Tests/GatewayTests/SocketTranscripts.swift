@@ -446,6 +446,8 @@ struct SocketTranscripts {
             n < 503 {"code":3,"message":"Too many sessions"}
             s leaves
             w < {"type":"cancel","taskId":"$second"}
+            * lasting
+            * wait 10s
             w < close 1001 server is shutting down
             w leaves
             * over

@@ -11,7 +11,8 @@
 //     w < {"type":"x",…                        the next one begins like that; the same for events
 //     a < nothing | a < closed                 nothing came; the server ended the connection
 //     a leaves | a stalls | a reads            the peer goes away, stops reading, reads on
-//     * wait 10s | * stop | * over             time, the operator
+//     * wait 10s | * stop | * hasten | * over  time, the operator
+//     * yield | * yielded | * hand over        another process; also `call off`, and `yielding` for one that is still waited for
 //     * hold jobs | * job 1 | * jobs 2         the pool: keep them, do the held one of that index, that many are held
 //     * hold disk | * commit | * fail          the disk: write nothing by itself, write what waits, fail what waits
 //     * break disk | * mend disk               the disk: fail everything from now on, write everything at once again
@@ -143,6 +144,20 @@ final class Stage {
         case "jobs": return String(network.held.count) == text ? nil : "\(network.held.count) jobs are held"
         case "stop":
             network.server.stop(at: network.now)
+            network.pump()
+        case "hasten":
+            network.server.hasten(at: network.now)
+            network.pump()
+        case "yield":
+            network.server.yield(at: network.now)
+            network.pump()
+        case "yielded": return network.server.hasYielded ? nil : "the server still waits for somebody"
+        case "yielding": return network.server.hasYielded ? "the server waits for nobody" : nil
+        case "call" where text == "off":
+            network.server.callOff(at: network.now)
+            network.pump()
+        case "hand" where text == "over":
+            network.server.handOver(at: network.now)
             network.pump()
         case "over": return network.server.isOver ? nil : "the server is not over"
         case "lasting": return network.server.isOver ? "the server is over" : nil

@@ -6,7 +6,7 @@ extension Broker {
     /// Takes in a task that an outside program is going to report. An ended one of the same name makes room for it: the numbers of its
     /// events go on, and so does whoever listens to its name.
     public func register(_ registration: TaskRegistration, at now: Moment) throws(RegistrationRefusal) -> TaskRecord {
-        guard !isClosing else { throw .closing }
+        guard admission == .open else { throw .closing }
         let known = tasks[registration.id]
         if let known, known.origin == .dispatched || !known.state.isTerminal { throw .alreadyRegistered }
         guard reportedCount < limits.reportedTasksMax, payloadBytes <= limits.payloadBytesMax - (registration.metadata?.count ?? 0) else {

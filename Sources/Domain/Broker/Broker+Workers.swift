@@ -98,20 +98,9 @@ extension Broker {
         workerCount -= 1
         let left = worker.hands
         worker.hands = []
-        giveUp(isClosing ? left.filter { !leave($0) } : left, at: now)
+        giveUp(admission == .open ? left : left.filter { !leave($0) }, at: now)
         fill(group, at: now)
         forgetIfEmpty(group)
-    }
-
-    /// The server stops: what the next process takes up again, and nobody waits for in this one, stays its worker's, who may come back.
-    ///
-    /// - Returns: whether the task is such a one.
-    private func leave(_ task: TaskRecord) -> Bool {
-        guard task.isDetached, task.isRecorded, task.waiters.isEmpty, let group = task.group else { return false }
-        task.worker = nil
-        orphans[task.lastWorker, default: []].append(task)
-        group.orphanCount += 1
-        return true
     }
 
     /// A group lives as long as a worker or a task is in it: workers name groups freely.
@@ -128,7 +117,7 @@ extension Broker {
     }
 
     func dismissIfDone(_ worker: Worker) {
-        guard worker.phase == .draining, worker.hands.isEmpty else { return }
+        guard worker.phase == .draining || admission == .dismissing, worker.hands.isEmpty else { return }
         effects.append(.dismiss(worker))
     }
 
@@ -156,14 +145,16 @@ extension Broker {
     /// Gives the worker what waits, as far as it has room.
     func fill(_ worker: Worker, at now: Moment) {
         let group = worker.group
-        while worker.room > 0, let task = group.line.takeFirst(where: { group.mayServe(worker, $0) }) {
+        while worker.room > 0, let task = group.line.takeFirst(awaitedOnly: admission != .open, where: { group.mayServe(worker, $0) }) {
             assign(task, to: worker, at: now)
         }
     }
 
     /// Gives the group's workers what waits, each task as if it had just come: after a change in who may serve what.
     func fill(_ group: Group, at now: Moment) {
-        while let task = group.line.takeFirst(where: { group.choose(for: $0) != nil }), let worker = group.choose(for: task.model) {
+        while let task = group.line.takeFirst(awaitedOnly: admission != .open, where: { group.choose(for: $0) != nil }),
+            let worker = group.choose(for: task.model)
+        {
             assign(task, to: worker, at: now)
         }
     }

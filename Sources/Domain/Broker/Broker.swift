@@ -37,7 +37,8 @@ public final class Broker {
     var random: Randomness
     var effects: [Effect] = []
     var workerNumber: UInt32 = 0
-    private(set) var isClosing = false
+    /// Whether tasks come in, and who of those that wait still gets a worker.
+    var admission = Admission.open
 
     /// Bytes that users gave with the tasks that have not ended.
     public internal(set) var payloadBytes = 0
@@ -82,7 +83,7 @@ public final class Broker {
     func admit(
         _ submission: Submission, for requester: Requester, replaying letter: TaskID? = nil, at now: Moment
     ) throws(SubmissionRefusal) -> TaskRecord {
-        guard !isClosing else { throw .closing }
+        guard admission == .open else { throw .closing }
         guard let group = groups[submission.group ?? Broker.defaultGroup], group.staffCount > 0 else {
             statistics.refusedNoWorker += 1
             throw .noWorker
@@ -339,9 +340,6 @@ public final class Broker {
     }
 
     // MARK: The whole
-
-    /// Takes no new tasks from now on: the server is about to stop. What is under way goes on.
-    public func close() { isClosing = true }
 
     public var groupCount: Int { groups.count }
     public var allGroups: [Group] { Array(groups.values) }

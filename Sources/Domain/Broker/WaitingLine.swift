@@ -12,6 +12,10 @@ struct WaitingLine {
 
         var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
         var first: TaskRecord? { queues.first { !$0.isEmpty }?.first }
+        var firstAwaited: TaskRecord? {
+            for queue in queues { if let task = queue.firstAwaited { return task } }
+            return nil
+        }
     }
 
     private var lanes: [Lane] = []
@@ -38,11 +42,13 @@ struct WaitingLine {
     }
 
     /// Takes the first task among the lanes that `isEligible` admits.
-    mutating func takeFirst(where isEligible: (SharedBytes?) -> Bool) -> TaskRecord? {
+    ///
+    /// - Parameter awaitedOnly: whether only tasks count that somebody waits for; then all in front of them are looked at.
+    mutating func takeFirst(awaitedOnly: Bool = false, where isEligible: (SharedBytes?) -> Bool) -> TaskRecord? {
         guard count > 0 else { return nil }
         var best: TaskRecord?
         for lane in lanes where isEligible(lane.model) {
-            guard let candidate = lane.first else { continue }
+            guard let candidate = awaitedOnly ? lane.firstAwaited : lane.first else { continue }
             if let current = best, !WaitingLine.goesBefore(candidate, current) { continue }
             best = candidate
         }
@@ -88,6 +94,10 @@ private struct LaneQueue {
     var count: Int { tasks.count - head }
     var isEmpty: Bool { count == 0 }
     var first: TaskRecord? { isEmpty ? nil : tasks[head] }
+    var firstAwaited: TaskRecord? {
+        for case let task? in tasks[head...] where !task.waiters.isEmpty { return task }
+        return nil
+    }
 
     mutating func append(_ task: TaskRecord) { tasks.append(task) }
 
