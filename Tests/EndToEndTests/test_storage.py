@@ -875,7 +875,7 @@ def test_old_history_is_removed(home):
 
 @pytest.mark.parametrize("durability", ["power-loss", "process-end"])
 def test_an_orderly_end_keeps_everything_that_was_said(home, durability):
-    server = home.begin("--durability", durability, AUTH="off")
+    server = home.begin("--durability", durability, AUTH="off", DRAIN_TIMEOUT_MS=200)
     with Worker(server, "g", ready={"concurrency": 8}) as worker:
         task_id = server.queue("g")
         worker.take(task_id)
@@ -898,7 +898,7 @@ def test_an_orderly_end_keeps_everything_that_was_said(home, durability):
 
 def test_an_orderly_end_leaves_tasks_to_the_worker_that_has_them(home):
     """An operator who restarts the server in order does not lose what `kill -9` would keep."""
-    server = home.begin()
+    server = home.begin(DRAIN_TIMEOUT_MS=200)
     with Worker(server, "g", ready={"concurrency": 2}) as worker:
         first, second = server.queue("g"), server.queue("g", retries=1)
         worker.take(first), worker.take(second)

@@ -344,12 +344,6 @@ def test_sighup(authority, tmp_path):
     assert server.stop() == 0
 
 
-def test_sighup_without_tls_ends_the_process(launch):
-    server = launch()
-    server.process.send_signal(1)
-    assert server.process.wait(BOUND) == -1
-
-
 # MARK: certificates of clients
 
 @pytest.fixture(scope="module")

@@ -321,11 +321,15 @@ struct ServerEndTests {
 
     @Test("until it has handed over a server can be called off, and serves on as if nothing had been", arguments: [true, false])
     func callOff(waits: Bool) {
+        let finishes = """
+            w > {"type":"task_complete","taskId":"$one","result":1}
+            w < {"type":"task_ack","taskId":"$one"}
+            a < 200 {"taskId":"$one","status":"completed","result":1}
+            """
         Stage.play(.whole, Self.worker + """
             a > POST /api/openai {"data":{"n":1}}
             w < {"type":"task","taskId":"$one","payload":{"model":"default","data":{"n":1}}}
-            \(waits ? "" : "w > {\"type\":\"task_complete\",\"taskId\":\"$one\",\"result\":1}")
-            \(waits ? "" : "w < {\"type\":\"task_ack\",\"taskId\":\"$one\"}\na < 200 {\"taskId\":\"$one\",\"status\":\"completed\",\"result\":1}")
+            \(waits ? "" : finishes)
             * yield
             \(waits ? "* yielding" : "* yielded")
             c > POST /api/openai {"data":{}}
@@ -339,8 +343,7 @@ struct ServerEndTests {
             w > {"type":"task_complete","taskId":"$two","result":2}
             w < {"type":"task_ack","taskId":"$two"}
             b < 200 {"taskId":"$two","status":"completed","result":2}
-            \(waits ? "w > {\"type\":\"task_complete\",\"taskId\":\"$one\",\"result\":1}" : "")
-            \(waits ? "w < {\"type\":\"task_ack\",\"taskId\":\"$one\"}\na < 200 {\"taskId\":\"$one\",\"status\":\"completed\",\"result\":1}" : "")
+            \(waits ? finishes : "")
             * lasting
             """)
     }
