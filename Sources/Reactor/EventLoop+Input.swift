@@ -5,7 +5,7 @@ import Glibc
 
 /// A listener among others. A class, since a listener has one owner and an array copies.
 final class ListenerSlot {
-    let listener: Listener
+    var listener: Listener
     let transport: ConnectionTable.Transport
 
     init(_ listener: consuming Listener, _ transport: ConnectionTable.Transport) {
@@ -29,19 +29,74 @@ extension EventLoop {
     public func listen(
         on address: SocketAddress, backlog: Int32 = 4_096, sharesPort: Bool = false, isSecured: Bool = false
     ) throws(Errno) -> SocketAddress {
-        precondition(tls != nil || !isSecured, "\(address) is to be secured, and there is nothing to do it with")
-        let listener = try Listener(address, backlog: backlog, sharesPort: sharesPort)
+        try add(Listener(address, backlog: backlog, sharesPort: sharesPort), isSecured)
+    }
+
+    /// Listens on a socket that another process made, and that belongs to the loop from now on, unless this throws.
+    ///
+    /// - Parameters:
+    ///   - ownsFile: whether the file of a unix socket goes with it.
+    ///   - isSecured: as in ``listen(on:backlog:sharesPort:isSecured:)``.
+    /// - Returns: where it listens.
+    /// - Throws: what is wrong with the descriptor: ENOTSOCK, EPROTOTYPE (no streams), EINVAL (it does not listen), EAFNOSUPPORT.
+    @discardableResult
+    public func listen(adopting raw: Int32, ownsFile: Bool, isSecured: Bool = false) throws(Errno) -> SocketAddress {
+        try add(Listener(adopting: raw, ownsFile: ownsFile), isSecured)
+    }
+
+    private func add(_ listener: consuming Listener, _ isSecured: Bool) throws(Errno) -> SocketAddress {
         let bound = listener.address
+        precondition(tls != nil || !isSecured, "\(bound) is to be secured, and there is nothing to do it with")
         try poller.add(listener.descriptor.raw, .input, userData: UInt64(listeners.count))
         listeners.append(ListenerSlot(listener, isSecured ? .tls : .plain))
         return bound
     }
 
-    /// Closes all listeners; unix sockets' files go with them. What waits in a backlog is refused by the kernel; handshakes are given up.
+    /// Where a descriptor listens, whoever made it.
+    ///
+    /// - Throws: as ``listen(adopting:ownsFile:isSecured:)``.
+    public static func addressOfListener(_ raw: Int32) throws(Errno) -> SocketAddress { try Listener.examine(raw) }
+
+    /// Closes all listeners; unix sockets' files go with them. What waits in a backlog is refused by the kernel, unless another process has
+    /// the socket as well; handshakes are given up.
     public func stopAccepting() {
+        closeListeners()
+        giveUpHandshakes()
+    }
+
+    /// Lets whoever connects wait in the kernel, until ``resumeAccepting()``. Handshakes that have begun go on.
+    public func pauseAccepting() {
+        isAccepting = false
+        listensAgainAt = nil
+        for (index, slot) in listeners.enumerated() { watch(slot, index, []) }
+    }
+
+    public func resumeAccepting() {
+        isAccepting = true
+        listenAgain()
+    }
+
+    /// The sockets on which the loop listens: their descriptors, which stay its own, where they are, and whether a file goes with them.
+    public var openListeners: [(raw: Int32, address: SocketAddress, ownsFile: Bool)] {
+        listeners.map { ($0.listener.descriptor.raw, $0.listener.address, $0.listener.ownsFile) }
+    }
+
+    /// Closes all listeners that another process has as well, for which those who wait in their backlogs go on waiting. Files stay.
+    public func leaveListeners() {
+        for slot in listeners { slot.listener.leaveFile() }
+        closeListeners()
+    }
+
+    /// The files of adopted unix sockets at these places go with the loop from now on.
+    public func ownFiles(of places: [SocketAddress]) {
+        for slot in listeners where places.contains(slot.listener.address) { slot.listener.ownFile() }
+    }
+
+    private func closeListeners() {
+        // What is not watched can be closed without more ado; what is stays watched as long as anybody has it open.
+        for slot in listeners { try? poller.remove(slot.listener.descriptor.raw) }
         listeners.removeAll()
         listensAgainAt = nil
-        giveUpHandshakes()
     }
 
     static func openReserve() throws(Errno) -> FileDescriptor {
@@ -71,8 +126,13 @@ extension EventLoop {
         case Own.doorbell: doorbellRang = true
         case Own.signals: signalCame = true
         default:
+            if userData >= Own.guests {
+                let raw = Int32(userData - Own.guests)
+                if guests.contains(raw) { host.attended(raw, at: now) }
+                return
+            }
             // A host that stops accepting leaves events of this turn behind.
-            if userData < UInt64(listeners.count) { accept(from: listeners[Int(userData)], host) }
+            if isAccepting, userData < UInt64(listeners.count) { accept(from: listeners[Int(userData)], host) }
         }
     }
 
@@ -157,6 +217,23 @@ extension EventLoop {
         } catch {
             preconditionFailure("a listener is watched: \(error)")
         }
+    }
+
+    // MARK: Guests
+
+    /// Watches a descriptor of the host's for input and for its end; ``LoopHost/attended(_:at:)`` tells.
+    ///
+    /// - Parameter raw: stays the host's, who closes it after ``dismiss(_:)``.
+    public func attend(_ raw: Int32) throws(Errno) {
+        try poller.add(raw, .input, userData: Own.guests + UInt64(raw))
+        guests.insert(raw)
+    }
+
+    /// Watches it no more.
+    public func dismiss(_ raw: Int32) {
+        guard guests.remove(raw) != nil else { return }
+        // Its end was heard of by what is watched: to watch less cannot fail but by a bug of ours.
+        do throws(Errno) { try poller.remove(raw) } catch { preconditionFailure("guest \(raw) is watched: \(error)") }
     }
 
     func listenAgain() {

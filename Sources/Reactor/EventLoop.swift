@@ -56,6 +56,8 @@ public final class EventLoop {
     enum Own {
         static let doorbell: UInt64 = 0xffff_ffff
         static let signals: UInt64 = 0xffff_fffe
+        /// Guests: this and their descriptor.
+        static let guests: UInt64 = 0x8000_0000
         // Listeners count from 0.
     }
 
@@ -77,6 +79,10 @@ public final class EventLoop {
     var reserve: FileDescriptor?
     /// When listeners that met a shortage even so are watched again.
     var listensAgainAt: Instant?
+    /// Whether whoever connects is let in, or waits in the kernel.
+    var isAccepting = true
+    /// Descriptors of the host's that are watched for input.
+    var guests: Set<Int32> = []
 
     /// Who is to be flushed; filled each turn from the outbox, and not always emptied in the same one.
     var flushLine: [ConnectionID] = []

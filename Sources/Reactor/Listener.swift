@@ -20,7 +20,7 @@ struct Listener: ~Copyable {
     /// Where it listens, with the port that the kernel chose.
     let address: SocketAddress
     /// The file of a unix socket, as it was made: another's file under the same name is left alone.
-    private let file: (device: dev_t, inode: ino_t)?
+    private var file: (device: dev_t, inode: ino_t)?
 
     init(_ wanted: SocketAddress, backlog: Int32, sharesPort: Bool) throws(Errno) {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
@@ -52,6 +52,56 @@ struct Listener: ~Copyable {
         descriptor = owned
     }
 
+    /// Takes over a socket that another process made, and that is owned from now on.
+    ///
+    /// - Parameter ownsFile: whether a unix socket's file goes with the listener.
+    /// - Throws: ENOTSOCK for what is no socket, EPROTOTYPE for one that carries no streams, EINVAL for one that does not listen,
+    ///   EAFNOSUPPORT for one that is neither of the internet nor a unix socket.
+    init(adopting raw: Int32, ownsFile: Bool) throws(Errno) {
+        let address = try Listener.examine(raw)
+        // Both may be unset, as the other process wished.
+        _ = try Syscall.value("fcntl") { fcntl(raw, F_SETFD, FD_CLOEXEC) }
+        let flags = try Syscall.value("fcntl") { fcntl(raw, F_GETFL) }
+        _ = try Syscall.value("fcntl") { fcntl(raw, F_SETFL, flags | O_NONBLOCK) }
+        var made: stat?
+        if case .unix(let path) = address {
+            if ownsFile { made = Listener.status(path) }
+        } else {
+            try Socket.setOption(raw, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        }
+        self.address = address
+        file = made.map { ($0.st_dev, $0.st_ino) }
+        descriptor = FileDescriptor(owning: raw)
+    }
+
+    /// Leaves a unix socket's file to somebody else.
+    mutating func leaveFile() { file = nil }
+
+    /// A unix socket's file goes with it from now on.
+    mutating func ownFile() {
+        guard case .unix(let path) = address else { return }
+        file = Listener.status(path).map { ($0.st_dev, $0.st_ino) }
+    }
+
+    var ownsFile: Bool { file != nil }
+
+    /// Where a descriptor listens, which may be anything.
+    static func examine(_ raw: Int32) throws(Errno) -> SocketAddress {
+        // Not by `Syscall`: that the descriptor is not open is no bug of ours.
+        guard fcntl(raw, F_GETFD) >= 0 else { throw Errno(errno, in: "fcntl") }
+        guard try option(raw, SO_TYPE) == Int32(SOCK_STREAM.rawValue) else { throw Errno(EPROTOTYPE, in: "getsockopt") }
+        guard try option(raw, SO_ACCEPTCONN) != 0 else { throw Errno(EINVAL, in: "getsockopt") }
+        guard let address = try SocketAddress(ownOf: raw) else { throw Errno(EAFNOSUPPORT, in: "getsockname") }
+        return address
+    }
+
+    private static func option(_ raw: Int32, _ name: Int32) throws(Errno) -> Int32 {
+        var value: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        _ = try Syscall.value("getsockopt") { unsafe getsockopt(raw, SOL_SOCKET, name, &value, &size) }
+        return value
+    }
+
     deinit {
         guard case .unix(let path) = address, let file, let now = Listener.status(path) else { return }
         if now.st_dev == file.device, now.st_ino == file.inode { _ = unsafe unlink(path) }
@@ -77,16 +127,7 @@ struct Listener: ~Copyable {
 
     private static func bound(_ raw: Int32, _ wanted: SocketAddress) throws(Errno) -> SocketAddress {
         if case .unix = wanted { return wanted }
-        var storage = sockaddr_storage()
-        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        _ = try Syscall.value("getsockname") {
-            unsafe withUnsafeMutablePointer(to: &storage) { pointer in
-                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(raw, $0, &size) }
-            }
-        }
-        let name = SocketAddress.peer(&storage)
-        if case .v4(let address, _) = wanted { return .v4(address, port: name.port) }
-        return .v6(high: name.high, low: name.low, port: name.port)
+        return try SocketAddress(ownOf: raw) ?? wanted
     }
 
     /// Removes the socket file of a server that is gone; one that still answers keeps it, and a file that is no socket is not touched.

@@ -31,12 +31,20 @@ public protocol LoopHost: AnyObject {
     /// Phase 4: a watched signal came.
     func signalled(_ signal: Int32, at now: Instant)
 
+    /// Phase 3: a descriptor that the host has the loop attend to can be read, or has come to its end.
+    func attended(_ raw: Int32, at now: Instant)
+
     /// Phase 6: everything that this turn brought has been told.
     func turnEnded(at now: Instant, lastTurn: TurnFigures)
 
     /// Phase 7: connections that asked the outbox for room have it. What the host appends now goes out before the turn ends, as far as the
     /// kernel takes it.
     func roomCame(at now: Instant)
+}
+
+extension LoopHost {
+    /// Who has nothing attended to hears of nothing.
+    public func attended(_ raw: Int32, at now: Instant) {}
 }
 
 /// What one turn did.

@@ -42,6 +42,11 @@ struct Poller: ~Copyable {
         try control(EPOLL_CTL_MOD, raw, interest, userData)
     }
 
+    /// To be called before a descriptor is closed that another process has as well: for epoll it would stay open.
+    func remove(_ raw: Int32) throws(Errno) {
+        try control(EPOLL_CTL_DEL, raw, [], 0)
+    }
+
     private func control(_ operation: Int32, _ raw: Int32, _ interest: Interest, _ userData: UInt64) throws(Errno) {
         var event = unsafe epoll_event(events: interest.rawValue, data: epoll_data_t(u64: userData))
         _ = try Syscall.value("epoll_ctl") { unsafe epoll_ctl(descriptor.raw, operation, raw, &event) }

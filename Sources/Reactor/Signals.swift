@@ -34,6 +34,14 @@ public struct Signals: ~Copyable {
         }
     }
 
+    /// Whether one of `signals`, which the caller's thread has blocked, has come and was not taken.
+    public static func waits(among signals: [Int32]) -> Bool {
+        var pending = sigset_t()
+        unsafe sigemptyset(&pending)
+        _ = unsafe sigpending(&pending)
+        return signals.contains { unsafe sigismember(&pending, $0) == 1 }
+    }
+
     private static func set(_ signals: [Int32]) -> sigset_t {
         var set = sigset_t()
         unsafe sigemptyset(&set)

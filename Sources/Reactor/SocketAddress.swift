@@ -101,6 +101,35 @@ public enum SocketAddress: Hashable, Sendable {
         }
     }
 
+    /// The address that a socket is bound to; nil for one of another family.
+    init?(ownOf raw: Int32) throws(Errno) {
+        var storage = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        _ = try Syscall.value("getsockname") {
+            unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(raw, $0, &size) }
+            }
+        }
+        switch Int32(storage.ss_family) {
+        case AF_INET:
+            let name = SocketAddress.peer(&storage)
+            self = .v4(name.v4 ?? 0, port: name.port)
+        case AF_INET6:
+            let name = SocketAddress.peer(&storage)
+            self = .v6(high: name.high, low: name.low, port: name.port)
+        case AF_UNIX:
+            let room = Int(size) - MemoryLayout<sa_family_t>.size
+            let name = unsafe withUnsafeBytes(of: &storage) { bytes in
+                unsafe Array(bytes.dropFirst(MemoryLayout<sa_family_t>.size).prefix(max(room, 0)))
+            }
+            // unix(7): a path ends with a zero byte; a name without a file begins with one, and is written with an @.
+            let isAbstract = name.first == 0 && name.count > 1
+            let text = isAbstract ? [UInt8(ascii: "@")] + name.dropFirst() : Array(name.prefix { $0 != 0 })
+            self = .unix(path: String(decoding: text, as: UTF8.self))
+        default: return nil
+        }
+    }
+
     /// The peer that the kernel filled in; anything but IPv4 and IPv6 is a unix socket, which has no name.
     static func peer(_ storage: inout sockaddr_storage) -> PeerAddress {
         let family = Int32(storage.ss_family)

@@ -3,6 +3,7 @@
 import Base
 import Domain
 import Gateway
+import Glibc
 import Reactor
 import Storage
 
@@ -31,16 +32,34 @@ final class Archive {
     /// - Parameters:
     ///   - memory: how long what has ended is kept.
     ///   - queue: where the journal does its work.
+    ///   - patience: how long a folder that another process has in use is waited for.
     init(
         _ location: StorageLocation, _ settings: StorageSettings, memory: TimeSpan, on queue: any JournalQueue, doorbell: Doorbell,
-        log: Log, at now: Instant
+        log: Log, patience: TimeSpan = .zero, at now: Instant
     ) throws(StorageError) {
         let mailbox = Mailbox<News>(doorbell: doorbell)
-        journal = try Journal(location, settings, on: queue) { mailbox.post(.report($0)) }
+        journal = try Archive.open(location, settings, on: queue, until: now + patience) { mailbox.post(.report($0)) }
         self.mailbox = mailbox
         self.log = log
         self.memory = memory
         nextSweep = now
+    }
+
+    /// A process that was killed a moment ago may not have let go of its lock.
+    static let lockPatience = TimeSpan.seconds(2)
+
+    private static func open(
+        _ location: StorageLocation, _ settings: StorageSettings, on queue: any JournalQueue, until end: Instant,
+        _ report: @escaping @Sendable (Journal.Report) -> Void
+    ) throws(StorageError) -> Journal {
+        while true {
+            do throws(StorageError) {
+                return try Journal(location, settings, on: queue, report: report)
+            } catch .inUse(let directory, let process) {
+                guard SystemClock.now() < end else { throw .inUse(directory: directory, process: process) }
+                usleep(20_000)
+            }
+        }
     }
 
     /// Gives the server what the last process left.

@@ -11,6 +11,8 @@ import Storage
 struct Configuration {
     var settings = Settings(version: Configuration.version)
     var addresses: [SocketAddress] = []
+    /// Whether nobody named an address.
+    private var listensByDefault = false
     /// Those that were named; none for all.
     var transports: [EngineTransport] = []
     var isInsecure = false
@@ -19,6 +21,8 @@ struct Configuration {
     var tlsCertificate: String?
     var tlsKey: String?
     var tlsClientAuthorities: String?
+    /// Where the process before is asked for its sockets, and the next one asks.
+    var takeover: String?
     /// The folder for what is kept, or ``noData``.
     var data = "./data"
     var storage = StorageSettings()
@@ -52,7 +56,10 @@ struct Configuration {
                 for value in Configuration.split(text, option.form) { try apply(option, value, as: option.variable) }
             }
         }
-        if addresses.isEmpty { addresses = [.v4(0x7f00_0001, port: 8_000)] }
+        if addresses.isEmpty {
+            addresses = [.v4(0x7f00_0001, port: 8_000)]
+            listensByDefault = true
+        }
         if !transports.isEmpty { settings.sockets.transports = transports }
         try check()
     }
@@ -78,7 +85,28 @@ struct Configuration {
         if tlsClientAuthorities != nil, tlsCertificate == nil {
             throw Mistake(sentence: "--tls-client-ca: only TLS asks clients for certificates: add --tls-cert and --tls-key")
         }
+        if let takeover {
+            guard case .unix? = try? SocketAddress("unix:" + takeover) else {
+                throw Mistake(sentence: "--takeover: '\(takeover)' is no path for a socket: it is too long")
+            }
+            guard !addresses.contains(.unix(path: takeover)) else {
+                throw Mistake(sentence: "--takeover: \(takeover) is served already: the next process needs a socket of its own")
+            }
+        }
         if let contradiction = settings.limits.contradiction ?? settings.thresholds.contradiction { throw Mistake(sentence: contradiction) }
+        try checkReach(of: addresses)
+    }
+
+    /// Takes note of sockets that were made for this process: they are served in place of the standard address, and beside those that were
+    /// named.
+    mutating func serve(_ passed: [SocketAddress]) throws(Mistake) {
+        guard !passed.isEmpty else { return }
+        try checkReach(of: passed)
+        if listensByDefault { addresses = [] }
+        addresses.removeAll { passed.contains($0) }
+    }
+
+    private func checkReach(of addresses: [SocketAddress]) throws(Mistake) {
         guard !isInsecure, tokens.mode != .all, let open = addresses.first(where: { !$0.isLocal }) else { return }
         throw Mistake(
             sentence: "\(open) can be reached from other machines, and not everybody would need a token: add --auth all, or --insecure to "

@@ -12,20 +12,24 @@ final class Host: LoopHost {
     private let loop: EventLoop
     private let pool: WorkPool
     private let mailbox: Mailbox<Completion>
+    /// Closed once another process has it.
     private let archive: Archive
+    private var door: TakeoverDoor?
     private let courier: Courier
     private let limits: Limits
     private let tlsFiles: TLSFiles?
     private let log: Log
+    private let supervisor: Supervisor?
     private var wall = WallTime(milliseconds: 0)
     private var hasWarnedOfShortage = false
     private var jobs: [Job] = []
     private var completions: [Completion] = []
 
     /// Makes the machine and its performers, and gives it what the last process left.
-    init(_ configuration: Configuration, loop: EventLoop, outbox: Outbox, log: Log) throws(StorageError) {
+    init(_ configuration: Configuration, loop: EventLoop, outbox: Outbox, supervisor: Supervisor?, log: Log) throws(StorageError) {
         self.loop = loop
         self.log = log
+        self.supervisor = supervisor
         limits = configuration.settings.limits
         tlsFiles = configuration.tlsFiles
         pool = WorkPool(width: configuration.workThreads)
@@ -35,7 +39,8 @@ final class Host: LoopHost {
         let now = SystemClock.now()
         archive = try Archive(
             StorageLocation(configuration.data), configuration.storage, memory: configuration.historyTTL,
-            on: DispatchQueue(label: "storage"), doorbell: loop.doorbell, log: log, at: now)
+            on: DispatchQueue(label: "storage"), doorbell: loop.doorbell, log: log,
+            patience: configuration.takeover == nil ? .zero : Archive.lockPatience, at: now)
         observeWall(at: now)
         try archive.restore(server, resultTTL: limits.resultTTL, endedBytesMax: limits.endedBytesMax, at: now, wall: wall)
     }
@@ -43,7 +48,12 @@ final class Host: LoopHost {
     /// Ends what the loop does not: to be called once it has.
     ///
     /// - Returns: whether everything was written that had to be.
-    func close() -> Bool { archive.close(server, at: SystemClock.now()) }
+    func close() -> Bool { server.hasHandedOver ? isAllWritten : archive.close(server, at: SystemClock.now()) }
+
+    private var isAllWritten = true
+
+    /// Lets another process take over from now on.
+    func open(_ door: TakeoverDoor) { self.door = door }
 
     private func observeWall(at now: Instant) {
         wall = WallTime(milliseconds: SystemClock.wallMilliseconds())
@@ -67,34 +77,52 @@ final class Host: LoopHost {
         mailbox.drain(into: &completions)
         for completion in completions { server.finished(completion, at: now) }
         completions.removeAll(keepingCapacity: true)
-        archive.deliver(to: server, at: now)
+        if !server.hasHandedOver { archive.deliver(to: server, at: now) }
         courier.deliver(to: server, at: now)
     }
 
     var nextDeadline: Instant? {
-        var first = archive.nextDeadline
+        var first = server.hasHandedOver ? Instant(nanoseconds: .max) : archive.nextDeadline
+        if let deadline = door?.nextDeadline { first = min(first, deadline) }
         if let deadline = server.nextDeadline { first = min(first, deadline) }
         if let deadline = courier.nextDeadline { first = min(first, deadline) }
+        if let deadline = supervisor?.nextBeat { first = min(first, deadline) }
         return first
     }
 
     func timersDue(at now: Instant) {
-        if archive.nextDeadline <= now { archive.sweepDue(at: now, wall: wall) }
+        supervisor?.beat(at: now)
+        door?.timersDue(at: now)
+        if !server.hasHandedOver, archive.nextDeadline <= now { archive.sweepDue(at: now, wall: wall) }
         courier.timersDue(for: server, at: now)
         server.timersDue(at: now)
     }
 
     func signalled(_ signal: Int32, at now: Instant) {
-        if signal == SIGHUP { return readTLSAnew() }
+        if signal == SIGHUP {
+            supervisor?.reloading(at: now)
+            readTLSAnew()
+            supervisor?.ready(server.endWords ?? Host.servingWords)
+            return
+        }
         guard signal == SIGTERM || signal == SIGINT else { return }
-        log.info("stopping", ("signal", signal == SIGTERM ? "TERM" : "INT" as StaticString))
+        let name: StaticString = signal == SIGTERM ? "TERM" : "INT"
+        guard server.endWords == nil else {
+            log.info("stopping faster", ("signal", name))
+            return server.hasten(at: now)
+        }
+        log.info("stopping", ("signal", name))
+        door?.close()
         loop.stopAccepting()
         server.stop(at: now)
+        supervisor?.stopping(server.endWords ?? "")
     }
+
+    static let servingWords = "Serving"
 
     /// New connections get the new certificate; those that there are keep what they began with, and so do all where a file is wrong.
     private func readTLSAnew() {
-        guard let tlsFiles else { return }
+        guard let tlsFiles else { return log.info("nothing to be read anew", ("reason", "TLS is not spoken" as StaticString)) }
         do throws(TLSMistake) {
             let tls = try TLSContext(tlsFiles)
             for warning in tls.warnings { log.warning("tls", ("reason", warning)) }
@@ -123,6 +151,8 @@ final class Host: LoopHost {
                 handshakesFailed: Int(lastTurn.handshakesFailed)),
             at: now)
         performWishes(at: now)
+        if server.hasYielded { handOver(at: now) }
+        if let words = server.endWords { supervisor?.tell(words, at: now) }
         if server.isOver { loop.stop() }
     }
 
@@ -135,7 +165,43 @@ final class Host: LoopHost {
     private func performWishes(at now: Instant) {
         courier.collect(from: server, at: now)
         startJobs(at: now)
-        archive.collect(from: server, at: now)
+        if !server.hasHandedOver { archive.collect(from: server, at: now) }
+    }
+
+    // MARK: Another process
+
+    func attended(_ raw: Int32, at now: Instant) {
+        switch door?.attended(raw, isServing: server.endWords == nil, at: now) {
+        case .giveWay:
+            log.info("giving way to another process")
+            loop.pauseAccepting()
+            server.yield(at: now)
+        case .serveOn: serveOn(at: now)
+        case .some(.none), nil: break
+        }
+    }
+
+    private func serveOn(at now: Instant) {
+        server.callOff(at: now)
+        loop.resumeAccepting()
+        supervisor?.tell(Host.servingWords, at: now)
+        log.warning("serving on")
+    }
+
+    /// The data goes to the other process, which begins to accept; the connections that there are end.
+    private func handOver(at now: Instant) {
+        guard !server.hasUnwritten else {
+            door?.refuse("what has to be written cannot be")
+            return serveOn(at: now)
+        }
+        isAllWritten = archive.close(server, at: now)
+        server.handOver(at: now)
+        loop.leaveListeners()
+        let isTold = door?.sayYours() ?? false
+        log.info("handed over", ("milliseconds", SystemClock.now() - now), ("told", isTold))
+        supervisor?.stopping(server.endWords ?? "")
+        // What came of the last records, and the ends of connections, go out with this turn.
+        startJobs(at: now)
     }
 
     /// Told once, and again only after a turn that accepted somebody without one.

@@ -125,7 +125,10 @@ struct Option: Sendable {
         milliseconds("keep-alive-timeout-ms", \.keepAliveTimeout, "time between two requests of a connection"),
         milliseconds("ping-interval-ms", \.pingInterval, "silence after which a WebSocket is pinged, and as long again until it is closed"),
         milliseconds("session-resume-ms", \.sessionResumeTime, "how long a hub client may come back as who it was (old_client_id)"),
-        milliseconds("drain-timeout-ms", \.drainTimeout, "time for waiting requests once the server is asked to stop"),
+        milliseconds("drain-timeout-ms", \.drainTimeout, "time for waiting requests and workers' tasks when the server stops"),
+        milliseconds("drain-spread-ms", \.drainSpread, "time over which sockets are closed at the end, where they are many"),
+        milliseconds("takeover-drain-ms", \.takeoverDrainTimeout, "time for waiting requests once another process takes over"),
+        text("takeover", "PATH", \.takeover, "unix socket by which the next process takes over without a refused connection"),
         Option(name: "deflate", form: .toggle, standard: "off", help: "accept permessage-deflate") {
             (configuration, text) throws(Mistake) in configuration.settings.deflate.isEnabled = try toggle(text)
         },

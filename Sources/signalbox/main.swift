@@ -32,6 +32,15 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
         return 2
     }
+    var plan: ListenPlan
+    do throws(Mistake) {
+        plan = try ListenPlan(&configuration, SocketActivation(environment: variable, process: getpid()))
+    } catch {
+        print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
+        return 2
+    }
+    let supervisor = Supervisor(environment: variable, process: getpid(), at: SystemClock.now())
+    for name in SocketActivation.variables + Supervisor.variables { _ = unsafe unsetenv(name) }
     let log = Log(level: configuration.logLevel, format: configuration.logFormat) { line in writeAll(line.span, to: STDERR_FILENO) }
     log.now = WallTime(milliseconds: SystemClock.wallMilliseconds())
     do throws(Mistake) {
@@ -50,10 +59,19 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
     }
     for warning in tls?.warnings ?? [] { log.warning("tls", ("reason", warning)) }
     do throws(Errno) {
-        // Without TLS there is nothing to be read anew, and SIGHUP ends the process, as that of a terminal that is closed does.
-        let awaited = tls == nil ? [SIGTERM, SIGINT] : [SIGTERM, SIGINT, SIGHUP]
+        let awaited = [SIGTERM, SIGINT, SIGHUP]
         // Before any thread starts, so that every thread has the mask.
         Signals.block(awaited)
+        let inheritance: Inheritance?
+        do throws(Mistake) {
+            inheritance = try configuration.takeover.flatMap { path throws(Mistake) in
+                try Inheritance.claim(at: path, version: "\(Configuration.version)")
+            }
+        } catch {
+            log.error("cannot take over", ("reason", error.sentence))
+            return 1
+        }
+        if let inheritance { plan.inherit(inheritance.listeners) }
         let descriptors = try DescriptorLimit.raise()
         let limits = configuration.settings.limits
         var settings = EventLoop.Settings()
@@ -63,30 +81,49 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         settings.pauseReadingBytes = limits.pauseReadingBytes
         settings.lingerTimeout = limits.lingerTimeout
         // Some descriptors are the loop's own, the listeners' and the log's.
-        settings.connectionsMax = max(1, min(limits.connectionsMax, descriptors - configuration.addresses.count - 16))
+        settings.connectionsMax = max(1, min(limits.connectionsMax, descriptors - plan.count - 16))
         settings.handshakeTimeout = limits.headTimeout
         settings.answerToPlainText = Host.answerToPlainText
         settings.signals = awaited
         let outbox = Outbox()
         let loop = try EventLoop(outbox: outbox, settings: settings)
         loop.tls = tls
+        // Whoever connects while the data is read waits in the kernel.
+        guard let opened = plan.open(on: loop, isSecured: tls != nil, log: log) else { return 1 }
+        let begun = SystemClock.now()
+        if let inheritance {
+            do throws(Mistake) {
+                let outcome = try inheritance.take { Signals.waits(among: [SIGTERM, SIGINT]) }
+                log.info(
+                    outcome == .handed ? "took over" : "the process before is gone", ("version", inheritance.version),
+                    ("milliseconds", SystemClock.now() - begun))
+            } catch {
+                log.error("cannot take over", ("reason", error.sentence))
+                return 1
+            }
+            loop.ownFiles(of: opened.filter(\.inheritsFile).map(\.address))
+        }
         let host: Host
         do throws(StorageError) {
-            host = try Host(configuration, loop: loop, outbox: outbox, log: log)
+            host = try Host(configuration, loop: loop, outbox: outbox, supervisor: supervisor, log: log)
         } catch {
             log.error("cannot keep data", ("reason", error.description))
             return 1
         }
-        for address in configuration.addresses {
-            do throws(Errno) {
-                let isSecured = tls != nil && !address.isUnix
-                let bound = try loop.listen(on: address, isSecured: isSecured)
-                log.info("listening", ("address", bound.description), ("scheme", isSecured ? "https" : "http" as StaticString))
-            } catch {
-                log.error("cannot listen", ("address", address.description), ("reason", error.description))
-                return 1
+        if let path = configuration.takeover {
+            let socket: PassingSocket
+            if let inheritance {
+                socket = inheritance.door
+                socket.ownFile(path)
+            } else {
+                socket = try PassingSocket.listening(at: path)
             }
+            let wanted = Dictionary(opened.map { ($0.address, $0.wanted.description) }) { first, _ in first }
+            host.open(try TakeoverDoor(socket, loop: loop, version: "\(Configuration.version)", wanted: wanted, log: log))
         }
+        if inheritance != nil { log.info("accepting", ("milliseconds", SystemClock.now() - begun)) }
+        for listener in opened { listener.tell(log) }
+        supervisor?.ready(Host.servingWords)
         do throws(Errno) {
             try loop.run(host)
         } catch {

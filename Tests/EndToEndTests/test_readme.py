@@ -14,6 +14,7 @@ from servers import BINARY, ROOT
 
 README = ROOT / "README.md"
 EXAMPLE = re.compile(r"<!-- example: (?P<name>[^>]*) -->\n```bash\n(?P<script>.*?)```\n```(?P<kind>\w*)\n(?P<output>.*?)```", re.S)
+UNIT = re.compile(r"```ini\n# (?P<name>\S+)\n(?P<text>.*?)```", re.S)
 OPTIONS = re.compile(r"(<!-- options: begin -->\n)(.*?)(<!-- options: end -->)", re.S)
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -53,6 +54,37 @@ def test_example(server, tmp_path, example):
 
 def test_options_are_listed():
     assert OPTIONS.search(README.read_text())[2] == option_table()
+
+
+def units():
+    """The units of systemd, each as a list of sections, names and values; a name may stand several times."""
+    found = {}
+    for match in UNIT.finditer(README.read_text()):
+        section, lines = None, []
+        for line in match["text"].splitlines():
+            if heading := re.fullmatch(r"\[(Unit|Service|Socket|Install)\]", line):
+                section = heading[1]
+            elif line:
+                name, value = re.fullmatch(r"([A-Z][A-Za-z]+)=(.*)", line).groups()
+                lines.append((section, name, value))
+        found[match["name"]] = lines
+    return found
+
+
+def test_units_name_what_there_is():
+    service, sockets = units()["signalbox.service"], units()["signalbox.socket"]
+    settings = {name: value for section, name, value in service if section == "Service"}
+    program, *words = settings["ExecStart"].split()
+    assert os.path.basename(program) == "signalbox" and words.pop(0) == "serve"
+    flags = [word for word in words if word.startswith("--")]
+    assert flags and all(f"| `{flag}" in option_table() for flag in flags)
+    # What the server does, and waits for.
+    assert settings["Type"] == "notify" and settings["ExecReload"] == "/bin/kill -HUP $MAINPID" and int(settings["WatchdogSec"]) > 0
+    standard = {name: int(value) for name, value in re.findall(r"`--(drain-\S+) MS` \| `\w+` \| (\d+)", option_table())}
+    assert int(settings["TimeoutStopSec"]) * 1000 > sum(standard.values()) + 5000 and len(standard) == 2
+    assert {"AF_UNIX", "AF_INET", "AF_INET6"} <= set(settings["RestrictAddressFamilies"].split())
+    assert ("Unit", "Requires", "signalbox.socket") in service
+    assert [value for section, name, value in sockets if name == "ListenStream"] == ["127.0.0.1:8000"]
 
 
 def test_local_links_lead_somewhere():

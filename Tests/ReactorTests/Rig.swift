@@ -23,6 +23,7 @@ final class RecordingHost: LoopHost {
     var peers: [ConnectionID: PeerAddress] = [:]
     var input: [ConnectionID: [UInt8]] = [:]
     var turnsBegun = 0
+    var attended: [Int32] = []
     var toldOfLastTurn = TurnFigures()
     var nextDeadline: Instant?
     var onOpened: (ConnectionID) -> Void = { _ in }
@@ -69,6 +70,8 @@ final class RecordingHost: LoopHost {
     func signalled(_ signal: Int32, at now: Instant) { notes.append(.signalled(signal)) }
 
     func turnBegan(at now: Instant) { turnsBegun += 1 }
+
+    func attended(_ raw: Int32, at now: Instant) { attended.append(raw) }
 
     func turnEnded(at now: Instant, lastTurn: TurnFigures) {
         toldOfLastTurn = lastTurn

@@ -129,4 +129,35 @@ struct ConfigurationTests {
         #expect(Configuration.help.contains("JWT_SECRET"))
         #expect(lines.allSatisfy { !$0.hasPrefix("  --jwt-secret") && !$0.contains("|") })
     }
+
+    @Test("the next process's door has a place of its own that fits into an address")
+    func takeover() throws {
+        #expect(try configuration(["--takeover", "/run/s/takeover"]).takeover == "/run/s/takeover")
+        #expect(try configuration([], ["TAKEOVER": "t.sock"]).takeover == "t.sock")
+        #expect(sentence(["--takeover", "/" + String(repeating: "x", count: 107)])?.hasSuffix("it is too long") == true)
+        #expect(sentence(["--takeover", "/run/s", "--listen", "unix:/run/s"])?.hasPrefix("--takeover: /run/s is served already") == true)
+        #expect(sentence(["--takeover="]) == "--takeover: this is empty")
+    }
+
+    @Test("sockets that were passed are served in place of the standard address, and beside those that were named")
+    func passed() throws {
+        let passed = try SocketAddress("127.0.0.1:9000")
+        var plain = try configuration([])
+        try plain.serve([])
+        #expect(plain.addresses == [try SocketAddress("127.0.0.1:8000")])
+        try plain.serve([passed])
+        #expect(plain.addresses == [])
+        var named = try configuration(["--listen", "127.0.0.1:9000", "--listen", "127.0.0.1:8000"])
+        try named.serve([passed])
+        #expect(named.addresses == [try SocketAddress("127.0.0.1:8000")])
+        // What others can reach is open to others, whoever opened it.
+        do throws(Mistake) {
+            try plain.serve([.v4(0, port: 80)])
+            #expect(Bool(false), "everybody was let in")
+        } catch {
+            #expect(error.sentence.hasPrefix("0.0.0.0:80 can be reached from other machines"))
+        }
+        var guarded = try configuration(["--auth", "all"])
+        try guarded.serve([.v4(0, port: 80)])
+    }
 }
