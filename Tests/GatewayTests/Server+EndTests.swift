@@ -301,11 +301,14 @@ struct ServerEndTests {
 
     @Test("behind a handover no time passes: nothing is decided, nothing is written")
     func frozen() {
-        let stage = Stage(.whole)
+        // Somebody who does not read keeps the end waiting beyond the task's time.
+        let stage = Stage(.whole, Self.echoes { $0.closeTimeout = .seconds(100) })
         stage.play(Self.worker + """
             a > POST /api/openai {"data":{"n":1},"async":true}
             a < 200 {"taskId":"$one","status":"executing"}
             w < {"type":"task","taskId":"$one","payload":{"model":"default","data":{"n":1}}}
+            e upgrades /echo
+            e stalls
             * yield
             * yielded
             * hold disk
