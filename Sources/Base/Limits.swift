@@ -8,6 +8,14 @@ public struct Limits: Sendable {
 
     /// Sockets open at once; one more is accepted and closed. A slot costs memory only once it was used.
     public var connectionsMax = 1_048_576
+    /// Connections of one address, IPv6 by its 64 bits; 0 for any number. A proxy, or a company behind one address, has no more ports than
+    /// some 28,000 by Linux's own setting, and is not to be hurt; where clients come by themselves, a few hundred are plenty.
+    public var connectionsPerAddressMax = 32_768
+    /// Connections let in within one second, of all addresses; 0 for any number. The others wait in the kernel's backlog, where they cost
+    /// little: no default, because clients that all come back at once are to be back soon.
+    public var acceptsPerSecondMax = 0
+    /// Handshakes of TLS that one address may have under way: half of what all may have.
+    public var handshakesPerAddressMax = 2_048
     /// One read: large enough for sixteen 16 KiB messages, small enough to stay in a core's second-level cache.
     public var receiveBufferBytes = 256 << 10
     /// An answer of this size leaves at once instead of at the end of the turn: it is still warm in the cache.
@@ -40,8 +48,8 @@ public struct Limits: Sendable {
     public var bodyBytesMax = 16 << 20
     /// From the first byte of a request's head to its last.
     public var headTimeout = TimeSpan.seconds(10)
-    /// A body must arrive with at least this many bytes a second, after a first grace of `headTimeout`; answers must be read as fast once
-    /// `keepAliveTimeout` is over.
+    /// A body must arrive with at least this many bytes a second within each `headTimeout`, and so must a WebSocket message within each
+    /// `pingInterval`; answers must be read as fast once `keepAliveTimeout` is over.
     public var bodyBytesPerSecondMin = 1 << 10
     /// Between two requests of a connection.
     public var keepAliveTimeout = TimeSpan.seconds(75)
@@ -59,6 +67,29 @@ public struct Limits: Sendable {
     /// When the server stops, what is still open this long after every socket was told so is dropped. The other end of any closing
     /// handshake gets `lingerTimeout`.
     public var closeTimeout = TimeSpan.seconds(5)
+
+    /// Messages that a watcher may send in a second, pings among them: many times what the documents' clients do. 0 for any number.
+    public var messagesPerSecondMax = 100
+    /// The same at once after a silence: whoever comes back asks for all of its subscriptions anew, and more than once.
+    public var messageBurstMax = 1_000
+    /// The same of a worker, or of a program that reports: beyond it the connection is not read for a moment, and nothing is lost. 0 for any
+    /// number: what they say is work, and a turn reads each of them once.
+    public var workerMessagesPerSecondMax = 0
+
+    // MARK: All input together
+
+    /// Requests that one connection may send in a second; beyond it it is not read for a moment. 0 for any number: it waits for its
+    /// answers as it is.
+    public var requestsPerSecondMax = 0
+    /// Bytes of requests and messages that have come in part, of all connections together: thirty-two of the largest.
+    public var inputMemoryBytesMax = 512 << 20
+
+    // MARK: Memory
+
+    /// What the process may hold before nobody new is let in; 0 for no bound. The program chooses a share of what there is.
+    public var memoryHighBytes = 0
+    /// How long turning newcomers away may be enough before those who read too slowly are given up, and how long freed memory has to show.
+    public var memoryPatience = TimeSpan.milliseconds(500)
 
     // MARK: JSON and the worker pool
 
@@ -260,6 +291,9 @@ public struct Limits: Sendable {
         if conflatedBytesMin > burstBytesMax { return "a watcher that lags would have more room than one that keeps up" }
         if conflatedBytesMin > queuedBytesMax { return "a watcher would be closed before its news were conflated" }
         if bulletinBytesMax >= socketQueuedBytesMax { return "what a Socket.IO client missed would not fit into its queue" }
+        if inputMemoryBytesMax < max(bodyBytesMax, messageBytesMax) {
+            return "the largest body or message would not fit into the memory for input"
+        }
         if eagerFlushBytes > writeBytesPerTurn { return "an eager answer would be larger than a turn's share" }
         return nil
     }

@@ -23,6 +23,14 @@ enum CloseReason {
     case replaced
     /// The session that it carried is over, or is carried by another.
     case sessionOver
+    /// More messages came in a second than may.
+    case tooFast
+    /// A message began and did not come on.
+    case unfinished
+    /// There is more unfinished input, of all together, than there may be.
+    case inputOverfull
+    /// There is little memory, and much waits for it; it may come back.
+    case shortOfMemory
     /// The peer broke the protocol.
     case failed(FrameError)
 
@@ -30,8 +38,8 @@ enum CloseReason {
         switch self {
         case .goingAway: .goingAway
         case .restarting: .serviceRestart
-        case .silent: .policyViolation
-        case .slowConsumer, .overloaded: .tryAgainLater
+        case .silent, .tooFast, .unfinished: .policyViolation
+        case .slowConsumer, .overloaded, .inputOverfull, .shortOfMemory: .tryAgainLater
         case .unknownTask: CloseCode(rawValue: 4004)
         case .unauthenticated: CloseCode(rawValue: 4003)
         case .idle: CloseCode(rawValue: 4000)
@@ -54,6 +62,10 @@ enum CloseReason {
         case .overloaded: "too many clients"
         case .replaced: "another connection took over the session"
         case .sessionOver: "session is over"
+        case .tooFast: "too many messages in a second"
+        case .unfinished: "a message came too slowly"
+        case .inputOverfull: "too much unfinished input on this server"
+        case .shortOfMemory: "server is short of memory, and messages are read too slowly"
         case .failed(let error): error.reason
         }
     }

@@ -11,6 +11,9 @@ final class Context {
     let limits: Limits
     let httpLimits: HTTPLimits
     let webSocketLimits: WebSocketLimits
+    let watcherPace: PaceLimit
+    let workerPace: PaceLimit
+    let requestPace: PaceLimit
     let outbox: Outbox
     let log: Log
     let broker: Broker
@@ -37,9 +40,22 @@ final class Context {
     var resumable: [ConnectionID] = []
     /// How far the server is with its end.
     var stage = Stage.serving
+    /// No line is logged of who is turned away until then.
+    var quietUntil = Instant(nanoseconds: 0)
+
+    /// Bytes of all requests and messages that have come in part, and of what waits behind one that is being read.
+    var inputBytes = 0
+    /// How the machine does for memory.
+    var watermark: Watermark
+    /// Connections that came while memory was short, and what they ask for is not known yet, or little.
+    var sparedOpen = 0
+    /// Whether somebody was given up for want of memory since that was last asked.
+    var hasRelieved = false
 
     private var conversations: [Conversation?] = []
     private(set) var conversationCount = 0
+    /// Those who came too fast, until they are heard again.
+    private var paced = TimerWheel<ConnectionID>()
     private var timers = TimerWheel<ConnectionID>()
     private var dateLine = DateLine()
     /// The moment that is being told of, for those who are asked for something in the middle of it.
@@ -68,6 +84,10 @@ final class Context {
             headerBytesMax: limits.headerBytesMax, headerCountMax: limits.headerCountMax, targetBytesMax: limits.targetBytesMax,
             bodyBytesMax: limits.bodyBytesMax)
         webSocketLimits = WebSocketLimits(messageBytesMax: limits.messageBytesMax, fragmentsMax: limits.fragmentsMax)
+        watcherPace = PaceLimit(perSecond: limits.messagesPerSecondMax, burst: limits.messageBurstMax)
+        workerPace = PaceLimit(perSecond: limits.workerMessagesPerSecondMax, burst: limits.workerMessagesPerSecondMax)
+        requestPace = PaceLimit(perSecond: limits.requestsPerSecondMax, burst: limits.requestsPerSecondMax)
+        watermark = Watermark(highBytes: limits.memoryHighBytes, patience: limits.memoryPatience)
         index = JSONIndex(limits: limits.json)
         broker = Broker(limits: limits, random: random)
         monitor = Monitor(limits: limits, thresholds: settings.thresholds, random: random)
@@ -137,6 +157,11 @@ final class Context {
 
     var allConversations: [Conversation] { conversations.compactMap(\.self) }
 
+    /// Shows every conversation without gathering them first.
+    func forEachConversation(_ body: (Conversation) -> Void) {
+        for case let conversation? in conversations { body(conversation) }
+    }
+
     // MARK: Timers
 
     /// Arranges for `id` to be looked at when `deadline` has come.
@@ -146,11 +171,22 @@ final class Context {
         if let ticket { _ = timers.cancel(ticket) }
     }
 
-    var nextDeadline: Instant? { timers.nextDeadline }
+    var nextDeadline: Instant? {
+        guard let pace = paced.nextDeadline else { return timers.nextDeadline }
+        return min(timers.nextDeadline ?? pace, pace)
+    }
 
     func takeDue(at now: Instant, into due: inout [ConnectionID]) {
         due.removeAll(keepingCapacity: true)
         timers.advance(to: now, into: &due)
+    }
+
+    /// Lets a connection rest; `takeRested` names it afterwards.
+    func rest(_ id: ConnectionID, until deadline: Instant) { _ = paced.insert(deadline, id) }
+
+    func takeRested(at now: Instant, into rested: inout [ConnectionID]) {
+        rested.removeAll(keepingCapacity: true)
+        paced.advance(to: now, into: &rested)
     }
 }
 

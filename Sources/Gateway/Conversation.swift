@@ -71,6 +71,16 @@ final class HTTPConversation {
     /// The body so far, where it did not come in one piece.
     var body: ByteWriter?
 
+    /// Whether it came while memory was short: then it is answered little.
+    let isSpared: Bool
+    var pace = Pace()
+    /// It sent requests too fast, and is not heard for a moment.
+    var isPaced = false
+    /// Unfinished input, as it was last counted.
+    var inputCounted: UInt32 = 0
+    /// Bytes of the body when its phase's clock was last set.
+    var bodyNoted = 0
+
     /// The phase whose time runs, of which request, and since when.
     var timedPhase = ServerExchange.Phase.idle
     var timedNumber: UInt32 = 0
@@ -80,7 +90,8 @@ final class HTTPConversation {
     /// What waited to be sent when it was last looked at whether answers are read; nil where nothing did.
     var unsent: (bytes: Int, at: Instant)?
 
-    init(id: ConnectionID, peer: PeerAddress, certificate: PeerCertificate? = nil, at now: Instant) {
+    init(id: ConnectionID, peer: PeerAddress, certificate: PeerCertificate? = nil, isSpared: Bool = false, at now: Instant) {
+        self.isSpared = isSpared
         self.id = id
         self.peer = peer
         self.certificate = certificate
@@ -123,6 +134,16 @@ final class WebSocketConversation {
     var leftover = ByteQueue()
     /// A message of this connection is with the pool, or its greeting waits for the journal: what follows waits.
     var isReviewing = false
+    /// It sent messages too fast, and is not heard for a moment.
+    var isPaced = false
+    /// Pings that went out since its last sign of life; no more than this can count.
+    var unanswered: UInt8 = 0
+    /// Unfinished input, as it was last counted.
+    var inputCounted: UInt32 = 0
+    /// Bytes of the unfinished message when it was last looked at, and the second in which that was; 0 where it was not.
+    var messageNoted: UInt32 = 0
+    var messageNotedAt: UInt32 = 0
+    var pace = Pace()
     /// Messages that left for the pool to be compressed, and those behind them; nil while there are none.
     var lane: Lane?
     /// What came faster than the other end reads; nil while it keeps up.
@@ -134,8 +155,6 @@ final class WebSocketConversation {
     var heldSince: UInt64 = 0
     /// When the other end last gave a sign of life.
     var lastSign: Instant
-    /// Pings that went out since then.
-    var unanswered = 0
     /// Bytes that waited for it when it was last asked how it does.
     var queuedBytes = 0
     var timer: TimerTicket?

@@ -23,7 +23,7 @@ final class EventWatcher {
     fileprivate let shape: ResponseShape
     fileprivate var phase: Phase
     /// What came faster than the client reads; nil while it keeps up.
-    fileprivate var backlog: Backlog?
+    fileprivate(set) var backlog: Backlog?
     /// When it is looked at next.
     fileprivate(set) var deadline: Instant
     /// What waited for it when it was looked at last, and how often in a row that was as much.
@@ -240,6 +240,7 @@ final class EventStreamService {
             return
         }
         guard context.outbox.queuedBytes(conversation.id) + backlog.byteCount > context.limits.queuedBytesMax else { return }
+        context.metrics.bounds.count(.queuedBytes)
         giveUp(conversation, watcher)
     }
 

@@ -45,6 +45,11 @@ final class HTTPService {
             conversation.leftover.append(bytes)
             return resume(conversation, at: now)
         }
+        // Reading is paused; what was read before that waits.
+        guard !conversation.isPaced else {
+            conversation.leftover.append(bytes)
+            return .taken
+        }
         var position = 0
         let upgraded = process(conversation, bytes, &position, at: now)
         if let upgraded { return .upgraded(upgraded, at: position) }
@@ -55,6 +60,7 @@ final class HTTPService {
 
     /// Takes what was left over, once nothing is in its way.
     func resume(_ conversation: HTTPConversation, at now: Instant) -> Outcome {
+        guard !conversation.isPaced else { return .taken }
         var position = 0
         let upgraded = conversation.leftover.withSpan { process(conversation, $0, &position, at: now) }
         if let upgraded { return .upgraded(upgraded, at: position) }
@@ -63,20 +69,55 @@ final class HTTPService {
         return .taken
     }
 
+    /// One that sent requests too fast is heard again.
+    func rested(_ conversation: HTTPConversation) {
+        conversation.isPaced = false
+        context.resumable.append(conversation.id)
+    }
+
+    /// Whether the connection has sent requests too fast and is not to be heard for a moment.
+    private func hasToRest(_ conversation: HTTPConversation, at now: Instant) -> Bool {
+        guard !conversation.pace.isOpen(context.requestPace, at: now) else { return false }
+        context.metrics.bounds.count(.requestsPerSecond)
+        conversation.isPaced = true
+        context.pause(conversation.id, context.requestPace, at: now)
+        return true
+    }
+
+    /// A request that asks for more memory where there is too much unfinished already is refused.
+    private func countInput(_ conversation: HTTPConversation, at now: Instant) {
+        let held = conversation.leftover.count + (conversation.body?.count ?? 0)
+        guard held != Int(conversation.inputCounted), !context.countInput(held, &conversation.inputCounted) else { return }
+        switch conversation.exchange.phase {
+        case .readingHead, .readingBody: break
+        // What came behind a request that is being answered has a bound of its own.
+        case .idle, .awaitingResponse, .upgraded, .closed: return
+        }
+        context.metrics.bounds.count(.inputMemory)
+        conversation.exchange.stopReading()
+        conversation.leftover = ByteQueue()
+        responses.turnAway(conversation, HTTPService.inputOverfull, at: now)
+        _ = context.countInput(0, &conversation.inputCounted)
+    }
+
+    private static let inputOverfull: StaticString = "Too much unfinished input on this server"
+
     /// Reads on only as far as later requests may wait, and starts the clock of the phase.
     private func settle(_ conversation: HTTPConversation, at now: Instant) {
+        countInput(conversation, at: now)
         let phase = conversation.exchange.phase
         switch phase {
         case .awaitingResponse:
             if conversation.leftover.count > context.limits.pipelinedBytesMax { context.outbox.pauseReading(conversation.id) }
         case .idle, .readingHead, .readingBody, .upgraded, .closed:
-            context.outbox.resumeReading(conversation.id)
+            if !conversation.isPaced { context.outbox.resumeReading(conversation.id) }
         }
         // One read may end a request and begin the next one: the same phase, and another clock.
         if phase != conversation.timedPhase || conversation.number != conversation.timedNumber || phase == .idle {
             conversation.timedPhase = phase
             conversation.timedNumber = conversation.number
             conversation.phaseStarted = now
+            conversation.bodyNoted = 0
         }
         guard let deadline = deadline(of: conversation), deadline < conversation.armedUntil else { return }
         arm(conversation, at: deadline)
@@ -88,6 +129,10 @@ final class HTTPService {
         var piece: Range<Int>?
         var opening: Opening?
         while true {
+            if context.requestPace.isBounded, position < bytes.count, conversation.exchange.phase == .idle,
+                hasToRest(conversation, at: now) {
+                return nil
+            }
             let event: ServerExchange.Event
             do throws(HTTPError) {
                 event = try conversation.exchange.next(bytes, &position, head: &head, limits: context.httpLimits)
@@ -101,6 +146,7 @@ final class HTTPService {
                 if let piece { collect(conversation, bytes.extracting(piece)) }
                 return nil
             case .head:
+                _ = conversation.pace.admits(context.requestPace, at: now)
                 opening = requests.begin(conversation, head, bytes, at: now)
             case .body(let range):
                 // The first piece stays where it is as long as no second one comes: mostly it is the whole.
@@ -182,9 +228,8 @@ final class HTTPService {
         switch conversation.exchange.phase {
         case .idle: return conversation.phaseStarted + (conversation.number == 0 ? limits.headTimeout : limits.keepAliveTimeout)
         case .readingHead: return conversation.phaseStarted + limits.headTimeout
-        case .readingBody:
-            let bytes = Int64(conversation.body?.count ?? 0)
-            return conversation.phaseStarted + limits.headTimeout + .seconds(bytes / Int64(max(limits.bodyBytesPerSecondMin, 1)))
+        // Within each such while a share of the body has to come: whoever sent much at once may not stop behind it.
+        case .readingBody: return conversation.phaseStarted + limits.headTimeout
         case .awaitingResponse, .upgraded, .closed: return nil
         }
     }
@@ -197,13 +242,24 @@ final class HTTPService {
             return arm(conversation, at: now + context.limits.keepAliveTimeout)
         }
         guard deadline <= now else { return arm(conversation, at: deadline) }
+        if conversation.exchange.phase == .readingBody, let body = conversation.body?.count {
+            let share = context.limits.bodyBytesPerSecondMin * Int(context.limits.headTimeout.milliseconds) / 1_000
+            if body - conversation.bodyNoted >= share {
+                conversation.bodyNoted = body
+                conversation.phaseStarted = now
+                return arm(conversation, at: now + context.limits.headTimeout)
+            }
+        }
         if case .streaming(let watcher) = conversation.request {
             eventStreams.tick(conversation, watcher, at: now)
             settle(conversation, at: now)
             return arm(conversation, at: self.deadline(of: conversation) ?? now + context.limits.keepAliveTimeout)
         }
         context.metrics.requestsTimedOut += conversation.exchange.phase == .idle ? 0 : 1
-        guard conversation.exchange.phase != .idle else { return responses.close(conversation) }
+        guard conversation.exchange.phase != .idle else {
+            if conversation.number == 0 { context.metrics.bounds.count(.requestTime) }
+            return responses.close(conversation)
+        }
         conversation.exchange.stopReading()
         responses.refuse(conversation, .requestTimeout, at: now)
     }

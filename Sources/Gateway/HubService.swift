@@ -181,6 +181,7 @@ final class HubService {
     ) {
         let names = topics(of: client, session)
         guard names.count < context.limits.subscriptionsMax || names.contains(id) else {
+            context.metrics.bounds.count(.subscriptions)
             return refuse(conversation, "Too many subscriptions: at most \(context.limits.subscriptionsMax)", about: id, at: now)
         }
         listen(conversation, client, session, to: id)

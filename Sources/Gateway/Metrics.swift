@@ -57,6 +57,11 @@ struct Metrics {
     var bytesOut: UInt64 = 0
     var turns: UInt64 = 0
     var turnDuration = DurationHistogram()
+    var bounds = BoundCounts()
+    /// Read when the page is asked for.
+    var inputBytes = 0
+    var memoryBytes = 0
+    var memoryHighBytes = 0
     /// Responses by the first digit of their status.
     private var responses: InlineArray<6, UInt64> = InlineArray(repeating: 0)
 
@@ -110,6 +115,10 @@ struct Metrics {
             writer.append("\n")
         }
 
+        bounds.write(&page, to: &writer)
+        page.gauge("input_bytes", "Bytes of requests and messages that have come in part.", inputBytes, to: &writer)
+        page.gauge("memory_bytes", "Memory that the process holds, as it was last looked at.", memoryBytes, to: &writer)
+        page.gauge("memory_high_bytes", "Memory beyond which nobody new is let in; 0 for any.", memoryHighBytes, to: &writer)
         writeSockets(&page, to: &writer)
         writeTasks(broker, &page, to: &writer)
         page.counter("turns_total", "Turns of the loop.", turns, to: &writer)

@@ -56,6 +56,11 @@ final class Requests {
         let route = Routes.find(
             head, bytes, echoPath: context.settings.echoPath, isTestMode: context.settings.sockets.isTestMode, scratch: &context.scratch)
         conversation.request = .none
+        if context.watermark.isShort, !route.isSpared(newcomer: conversation.isSpared) {
+            context.metrics.bounds.count(conversation.isSpared ? .memoryConnections : .memoryTasks)
+            responses.turnAway(conversation, Server.shortOfMemory, at: now)
+            return nil
+        }
         if case .engine(let door, let query) = route {
             return engage(conversation, door, query, head, bytes, at: now)
         }
@@ -273,6 +278,8 @@ final class Requests {
         case .readiness:
             if context.isDraining {
                 responses.respond(conversation, .serviceUnavailable, text: "{\"status\":\"draining\"}", at: now)
+            } else if context.watermark.isShort {
+                responses.respond(conversation, .serviceUnavailable, text: "{\"status\":\"short of memory\"}", at: now)
             } else {
                 responses.respond(conversation, .ok, text: "{\"status\":\"ready\"}", at: now)
             }
@@ -474,6 +481,9 @@ final class Requests {
 
     private func answerMetrics(_ conversation: HTTPConversation, at now: Instant) {
         context.text.removeAll()
+        context.metrics.inputBytes = context.inputBytes
+        context.metrics.memoryBytes = context.watermark.inUse
+        context.metrics.memoryHighBytes = context.watermark.highBytes
         context.metrics.write(
             context.broker, context.recorder, queuedBytes: context.outbox.queuedBytes, version: context.settings.version,
             to: &context.text)

@@ -66,6 +66,7 @@ final class Responses {
     /// Refuses a request that is not HTTP, or too much of it, or too slow, and ends the connection; one that has its answer already, and
     /// was still sending, just ends.
     func refuse(_ conversation: HTTPConversation, _ error: HTTPError, at now: Instant) {
+        if let bound = Bound(error) { context.metrics.bounds.count(bound) }
         guard conversation.exchange.owesResponse else { return close(conversation) }
         var shape = conversation.exchange.shape
         shape.keepsAlive = false
@@ -73,6 +74,13 @@ final class Responses {
         context.outbox.write(to: conversation.id) { ResponseWriter.refuse(error, shape, date: date.span, into: &$0) }
         context.metrics.count(error.status)
         conclude(conversation, shape)
+    }
+
+    /// Refuses a request for want of memory or room, and ends the connection: who comes back a little later may be let in.
+    func turnAway(_ conversation: HTTPConversation, _ words: StaticString, at now: Instant) {
+        guard conversation.exchange.owesResponse else { return close(conversation) }
+        conversation.exchange.stopReading()
+        fail(conversation, .serviceUnavailable, words, extra: "Retry-After: 5\r\n", at: now)
     }
 
     /// Ends the request whose answer was written in that form.
@@ -92,17 +100,18 @@ final class Responses {
 extension Outbox {
     /// Writes a text with a user's value in it: the value by reference where it is large.
     func write(_ text: Span<UInt8>, _ splice: Splice?, to id: ConnectionID, spliceBytesMin: Int) {
-        guard let splice else { return write(to: id) { $0.append(text) } }
+        // Behind a head, of HTTP or of a frame.
+        guard let splice else { return write(to: id, continues: true) { $0.append(text) } }
         if splice.value.count < spliceBytesMin {
-            write(to: id) { writer in
+            write(to: id, continues: true) { writer in
                 writer.append(text.extracting(0..<splice.offset))
                 writer.append(splice.value)
                 writer.append(text.extracting(splice.offset..<text.count))
             }
         } else {
-            write(to: id) { $0.append(text.extracting(0..<splice.offset)) }
-            append(splice.value, to: id)
-            write(to: id) { $0.append(text.extracting(splice.offset..<text.count)) }
+            write(to: id, continues: true) { $0.append(text.extracting(0..<splice.offset)) }
+            append(splice.value, to: id, continues: true)
+            write(to: id, continues: true) { $0.append(text.extracting(splice.offset..<text.count)) }
         }
     }
 }

@@ -52,7 +52,9 @@ public final class Server {
 
     /// - Parameter certificate: what the peer has shown, where TLS is spoken and it was asked.
     public func opened(_ id: ConnectionID, from peer: PeerAddress, certificate: PeerCertificate? = nil, at now: Instant) {
-        let conversation = HTTPConversation(id: id, peer: peer, certificate: certificate, at: now)
+        let conversation = HTTPConversation(
+            id: id, peer: peer, certificate: certificate, isSpared: context.watermark.isShort, at: now)
+        if conversation.isSpared { context.sparedOpen += 1 }
         context.add(.http(conversation))
         context.metrics.connectionsOpened += 1
         http.opened(conversation, at: now)
@@ -87,10 +89,14 @@ public final class Server {
         switch conversation {
         case .http(let conversation):
             context.metrics.connectionsClosed += 1
+            release(conversation)
             http.closed(conversation, at: now)
         case .webSocket(let conversation):
             context.metrics.connectionsClosed += 1
             context.metrics.webSocketsOpen -= 1
+            // What it sent in time is heard, however fast it came.
+            if conversation.isPaced { hearRest(of: conversation, at: now) }
+            _ = context.countInput(0, &conversation.inputCounted)
             if webSockets.departs(conversation, at: now) {
                 departing[id] = conversation
             } else {
@@ -101,9 +107,24 @@ public final class Server {
         settle(at: now)
     }
 
+    /// An HTTP conversation is one no longer: what was counted for it is free.
+    private func release(_ conversation: HTTPConversation) {
+        _ = context.countInput(0, &conversation.inputCounted)
+        if conversation.isSpared { context.sparedOpen -= 1 }
+    }
+
+    private func hearRest(of conversation: WebSocketConversation, at now: Instant) {
+        conversation.isPaced = false
+        var bytes = conversation.leftover
+        conversation.leftover = ByteQueue()
+        var span = bytes.mutableSpan
+        deliver(conversation, &span, from: 0, at: now)
+    }
+
     private func upgrade(
         _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, from position: Int, at now: Instant
     ) {
+        if case .http(let former) = context.conversation(conversation.id) { release(former) }
         context.add(.webSocket(conversation))
         context.metrics.webSocketsOpen += 1
         context.metrics.webSocketsOpened += 1
@@ -355,6 +376,14 @@ public final class Server {
             case .webSocket(let conversation): if context.stage != .handedOver { webSockets.timerDue(conversation, at: now) }
             case .probe(let conversation): probes.timerDue(conversation, at: now)
             case nil: break
+            }
+        }
+        context.takeRested(at: now, into: &due)
+        for id in due {
+            switch context.conversation(id) {
+            case .http(let conversation): http.rested(conversation)
+            case .webSocket(let conversation): webSockets.rested(conversation)
+            case .probe, nil: break
             }
         }
         if context.stage != .handedOver { advanceDomain(at: now) }

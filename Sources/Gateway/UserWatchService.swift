@@ -80,7 +80,9 @@ final class UserWatchService {
             do throws(SubscriptionRefusal) {
                 try context.broker.hub.subscribe(subscriber, to: .task(id), from: task.sequence)
             } catch {
-                return refuse(conversation, "Too many subscriptions", about: id, at: now)
+                context.metrics.bounds.count(.subscriptions)
+                return refuse(
+                    conversation, "Too many subscriptions: at most \(context.limits.subscriptionsMax)", about: id, at: now)
             }
         }
         sender.tell(conversation) { UserDialect.writeSubscribed(id, to: &$0) }
@@ -96,7 +98,8 @@ final class UserWatchService {
             do throws(SubscriptionRefusal) {
                 try hub.mute(subscriber, id)
             } catch {
-                return refuse(conversation, "Too many muted tasks", about: id, at: now)
+                context.metrics.bounds.count(.subscriptions)
+                return refuse(conversation, "Too many muted tasks: at most \(context.limits.subscriptionsMax)", about: id, at: now)
             }
         case .some: hub.unsubscribe(subscriber, from: .task(id))
         // It may yet be one of this user's. Where too many are muted already, that is not told apart from somebody else's task.

@@ -72,7 +72,7 @@ final class WebSocketSender {
         guard let splice else {
             guard length <= WebSocketSender.arenaBytesMax else {
                 context.outbox.write(to: conversation.id) { FrameWriter.appendHeader(kind.opcode, length: length, to: &$0) }
-                return context.outbox.append(SharedBytes(copying: text), to: conversation.id)
+                return context.outbox.append(SharedBytes(copying: text), to: conversation.id, continues: true)
             }
             return context.outbox.write(to: conversation.id) { FrameWriter.append(kind, text, to: &$0) }
         }
@@ -223,9 +223,9 @@ final class WebSocketSender {
         } else {
             context.outbox.write(to: conversation.id) { FrameWriter.appendHeader(.text, length: conversation.lineBytes - 1, to: &$0) }
             for frame in conversation.lines.dropLast() {
-                context.outbox.append(frame[FrameWriter.textStart(frame)..<frame.count], to: conversation.id)
+                context.outbox.append(frame[FrameWriter.textStart(frame)..<frame.count], to: conversation.id, continues: true)
             }
-            context.outbox.append(last[FrameWriter.textStart(last)..<last.count - 1], to: conversation.id)
+            context.outbox.append(last[FrameWriter.textStart(last)..<last.count - 1], to: conversation.id, continues: true)
         }
         conversation.lines.removeAll(keepingCapacity: conversation.lines.count <= 64)
         conversation.lineBytes = 0
@@ -293,15 +293,19 @@ final class WebSocketSender {
         return safe
     }
 
+    /// All that waits for the connection.
+    func held(for conversation: WebSocketConversation) -> Int { waiting(for: conversation) + (conversation.backlog?.byteCount ?? 0) }
+
     /// A connection that reads too slowly ends; it may come back.
     func limitQueue(of conversation: WebSocketConversation) {
-        let queued = waiting(for: conversation) + (conversation.backlog?.byteCount ?? 0)
+        let queued = held(for: conversation)
         guard queued > context.limits.queuedBytesMax, conversation.socket.closing == .open else { return }
         // The payloads of the tasks it has in hand have a limit of their own: a worker is not given up for what it was given.
         if case .worker(let worker) = conversation.role {
             guard queued - worker.hands.reduce(0, { $0 + $1.payload.count }) > context.limits.queuedBytesMax else { return }
         }
         context.metrics.slowConsumers += 1
+        context.metrics.bounds.count(.queuedBytes)
         close(conversation, .slowConsumer)
     }
 
@@ -313,9 +317,16 @@ final class WebSocketSender {
         guard conversation.socket.startClose() else { return }
         context.log.debug("socket closed", ("connection", conversation.id), ("reason", reason.words))
         switch reason {
-        case .slowConsumer, .silent, .overloaded, .replaced: break
+        case .slowConsumer, .silent, .overloaded, .replaced, .inputOverfull: break
+        case .shortOfMemory:
+            // What waits is what is to be freed; only a message that has begun to go out is finished.
+            conversation.lane = nil
+            conversation.lines.removeAll()
+            conversation.lineBytes = 0
+            context.outbox.cut(conversation.id)
         // What it was to be told, it is told before the end.
-        case .goingAway, .restarting, .unknownTask, .unauthenticated, .idle, .sessionOver, .failed: release(conversation, below: .max)
+        case .goingAway, .restarting, .unknownTask, .unauthenticated, .idle, .sessionOver, .tooFast, .unfinished, .failed:
+            release(conversation, below: .max)
         }
         endFrames(of: conversation) { FrameWriter.appendClose(reason.code, reason: reason.words, to: &$0) }
     }

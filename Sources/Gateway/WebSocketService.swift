@@ -79,7 +79,25 @@ final class WebSocketService {
         case .taken: break
         }
         if position < bytes.count { conversation.leftover.append(bytes.span.extracting(position..<bytes.count)) }
+        let held = conversation.socket.pendingBytes + conversation.leftover.count
+        if held != Int(conversation.inputCounted) { countInput(held, of: conversation) }
         return .taken
+    }
+
+    /// Who asks for more where there is too much already is given up: it may come back.
+    private func countInput(_ held: Int, of conversation: WebSocketConversation) {
+        guard !context.countInput(held, &conversation.inputCounted) else { return }
+        context.metrics.bounds.count(.inputMemory)
+        sender.close(conversation, .inputOverfull)
+        conversation.socket.giveUp()
+        conversation.leftover = ByteQueue()
+        _ = context.countInput(0, &conversation.inputCounted)
+    }
+
+    /// One that came too fast is heard again.
+    func rested(_ conversation: WebSocketConversation) {
+        conversation.isPaced = false
+        context.resumable.append(conversation.id)
     }
 
     /// Hands out what was left over while a message was with the pool.
@@ -95,13 +113,21 @@ final class WebSocketService {
     ) -> Outcome {
         let limits: WebSocketLimits
         if case .socketClient = conversation.role { limits = sockets.webSocketLimits } else { limits = context.webSocketLimits }
+        let (pace, waits) = pace(of: conversation.role)
         while !isHeldUp(conversation) {
+            if waits, hasToRest(conversation, pace, at: now) { break }
             let event = conversation.socket.next(&bytes, &position, limits, context.workspace)
+            if pace.isBounded, isTooFast(event, conversation, pace, at: now) {
+                // What came with it is not heard either.
+                position = bytes.count
+                return .taken
+            }
             switch event {
             case .needMore:
                 return .taken
             case .text(let payload):
                 context.metrics.messagesIn += 1
+                conversation.messageNotedAt = 0
                 switch conversation.role {
                 case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.text, $0, to: conversation) }
                 case .worker(let worker):
@@ -123,6 +149,7 @@ final class WebSocketService {
                 }
             case .binary(let payload):
                 context.metrics.messagesIn += 1
+                conversation.messageNotedAt = 0
                 switch conversation.role {
                 case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.binary, $0, to: conversation) }
                 case .worker: sender.tell(conversation) { WorkerDialect.writeProblem(WebSocketService.textExpected, to: &$0) }
@@ -150,6 +177,7 @@ final class WebSocketService {
                 sender.endFrames(of: conversation) { FrameWriter.appendClose(code, reason: Span(), to: &$0) }
             case .failed(let error):
                 context.metrics.webSocketsFailed += 1
+                if let bound = Bound(error) { context.metrics.bounds.count(bound) }
                 sender.close(conversation, .failed(error))
             }
         }
@@ -158,7 +186,7 @@ final class WebSocketService {
 
     /// Whether what came has to wait: a message is with the pool to be read, or many are to be compressed.
     private func isHeldUp(_ conversation: WebSocketConversation) -> Bool {
-        conversation.isReviewing || conversation.lane?.byteCount ?? 0 > context.limits.pauseReadingBytes
+        conversation.isReviewing || conversation.isPaced || conversation.lane?.byteCount ?? 0 > context.limits.pauseReadingBytes
             || conversation.backlog?.byteCount ?? 0 > context.limits.pauseReadingBytes
     }
 
@@ -166,6 +194,66 @@ final class WebSocketService {
     private func hasToWait(_ conversation: WebSocketConversation) -> Bool {
         guard case .producer(let producer) = conversation.role else { return false }
         return producers.owesTooMuch(producer)
+    }
+
+    // MARK: Pace
+
+    /// What a role is held to, and whether it waits for it instead of being closed: what workers and programs say is paid for.
+    private func pace(of role: WebSocketConversation.Role) -> (limit: PaceLimit, waits: Bool) {
+        switch role {
+        // An echo is there for diagnosis alone, and costs no more than what it sends back.
+        case .echo, .refused: (.none, false)
+        case .worker, .producer: (context.workerPace, context.workerPace.isBounded)
+        case .taskWatcher, .userWatcher, .hubClient: (context.watcherPace, false)
+        // Packets have a pace of their own; pings have none.
+        case .socketClient: (sockets.settings.isTestMode ? .none : context.watcherPace, false)
+        }
+    }
+
+    /// Whether the connection is not to be heard for a moment. One that is gone is heard to its end.
+    private func hasToRest(_ conversation: WebSocketConversation, _ limit: PaceLimit, at now: Instant) -> Bool {
+        guard !conversation.pace.isOpen(limit, at: now), context.outbox.isOpen(conversation.id) else { return false }
+        context.metrics.bounds.count(.messagesPerSecond)
+        conversation.isPaced = true
+        context.pause(conversation.id, limit, at: now)
+        return true
+    }
+
+    /// Counts a message, or a ping; whoever sends too many is closed.
+    private func isTooFast(
+        _ event: WebSocketConnection.Event, _ conversation: WebSocketConversation, _ limit: PaceLimit, at now: Instant
+    ) -> Bool {
+        switch event {
+        case .needMore, .close, .failed: return false
+        case .text, .binary, .ping, .pong: break
+        }
+        guard !conversation.pace.admits(limit, at: now) else { return false }
+        switch conversation.role {
+        // They were let through already.
+        case .worker, .producer: return false
+        case .echo, .taskWatcher, .userWatcher, .hubClient, .socketClient, .refused: break
+        }
+        guard conversation.socket.closing == .open else { return true }
+        context.metrics.bounds.count(.messagesPerSecond)
+        sender.close(conversation, .tooFast)
+        return true
+    }
+
+    /// Whether a message has begun and comes more slowly than anything may: what it holds, nobody else can have.
+    private func dawdles(_ conversation: WebSocketConversation, _ interval: TimeSpan, at now: Instant) -> Bool {
+        let held = UInt32(clamping: conversation.socket.pendingBytes)
+        let second = UInt32(clamping: now.nanoseconds / 1_000_000_000)
+        guard held > 0, conversation.messageNotedAt > 0 else {
+            conversation.messageNotedAt = held > 0 ? max(second, 1) : 0
+            conversation.messageNoted = held
+            return false
+        }
+        let passed = Int(second) - Int(conversation.messageNotedAt)
+        guard passed >= Int(interval.nanoseconds / 1_000_000_000) else { return false }
+        let isSlow = Int(held) - Int(conversation.messageNoted) < passed * context.limits.bodyBytesPerSecondMin
+        conversation.messageNotedAt = max(second, 1)
+        conversation.messageNoted = held
+        return isSlow
     }
 
     // MARK: Workers
@@ -286,6 +374,11 @@ final class WebSocketService {
         }
         if case .taskWatcher(let watcher) = conversation.role { taskWatchers.tick(conversation, watcher, at: now) }
         noteReading(of: conversation, at: now)
+        if dawdles(conversation, context.limits.pingInterval, at: now) {
+            conversation.timer = nil
+            context.metrics.bounds.count(.messageTime)
+            return sender.close(conversation, .unfinished)
+        }
         let silence = now - conversation.lastSign
         let interval = pingInterval(of: conversation)
         if isGivenUp(conversation, after: silence, interval) {
@@ -301,7 +394,7 @@ final class WebSocketService {
         }
         if conversation.socket.closing == .open {
             context.outbox.write(to: conversation.id) { FrameWriter.appendPing(Span(), to: &$0) }
-            conversation.unanswered += 1
+            if conversation.unanswered < .max { conversation.unanswered += 1 }
         }
         context.arm(conversation, at: now + interval, now: now)
     }

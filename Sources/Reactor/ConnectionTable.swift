@@ -54,6 +54,8 @@ struct ConnectionTable: ~Copyable {
         static let writable = Throttle(rawValue: 1)
         /// It is not read, because it does not read its answers.
         static let unread = Throttle(rawValue: 2)
+        /// It was never let in: it is there only so that its answer arrives.
+        static let turnedAway = Throttle(rawValue: 4)
     }
 
     /// A line in order of deadline, which is the order of arrival: all in a line are given the same while.

@@ -142,8 +142,10 @@ extension EventLoop {
         // Who cannot be served soon waits best where nothing is held for it.
         if slot.transport == .tls, handshakesDue.count >= settings.handshakesDueMax { return }
         for _ in 0..<settings.acceptsMax {
+            guard mayAccept() else { return rest(host) }
             switch slot.listener.accept() {
             case .connection(let raw, let peer):
+                acceptsLeft -= 1
                 admit(raw, peer, slot.transport, host)
             case .nobody:
                 return
@@ -156,10 +158,7 @@ extension EventLoop {
     }
 
     private func admit(_ raw: Int32, _ peer: PeerAddress, _ transport: ConnectionTable.Transport, _ host: any LoopHost) {
-        guard table.count < table.capacity else {
-            figures.refused += 1
-            return FileDescriptor.close(raw)
-        }
+        if let rejection = rejection(of: peer, transport) { return turnAway(raw, peer, transport, rejection, host) }
         let interest: Interest = [.input, .peerEnd]
         let id = table.insert(descriptor: raw, interest: interest)
         do throws(Errno) {
@@ -169,10 +168,11 @@ extension EventLoop {
             figures.refused += 1
             return FileDescriptor.close(table.remove(id))
         }
+        ledger.enter(id.slot, of: peer)
         if transport == .tls {
             guard let record = unsafe table.find(id), unsafe beginHandshake(id, record, from: peer) else {
                 figures.refused += 1
-                return FileDescriptor.close(table.remove(id))
+                return close(id)
             }
             figures.accepted += 1
             return
@@ -180,6 +180,59 @@ extension EventLoop {
         figures.accepted += 1
         outbox.open(id)
         host.opened(id, from: peer, at: now)
+    }
+
+    /// Whether there is a place for one connection more.
+    var hasPlace: Bool { table.count - turnedAway < settings.connectionsMax }
+
+    /// Why a connection is not let in; nil where it is.
+    private func rejection(of peer: PeerAddress, _ transport: ConnectionTable.Transport) -> Rejection? {
+        guard hasPlace else { return .connections }
+        guard !isShort else { return .memory }
+        guard !peer.isUnix else { return nil }
+        let holdings = ledger.holdings(of: peer)
+        if settings.connectionsPerAddressMax > 0, holdings.connections >= settings.connectionsPerAddressMax { return .address }
+        return transport == .tls && holdings.handshakes >= settings.handshakesPerAddressMax ? .handshakes : nil
+    }
+
+    /// Tells a peer that it is not let in, where it would understand, and ends the connection.
+    private func turnAway(
+        _ raw: Int32, _ peer: PeerAddress, _ transport: ConnectionTable.Transport, _ rejection: Rejection, _ host: any LoopHost
+    ) {
+        figures.refused += 1
+        host.turnedAway(peer, rejection, at: now)
+        guard transport == .plain, var answer = settings.answersToRefused[rejection] else { return FileDescriptor.close(raw) }
+        unsafe answer.withUnsafeMutableBytes { bytes in
+            var slice = unsafe iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+            // What does not fit into an empty socket is lost.
+            _ = unsafe Socket(raw: raw).send(&slice, count: 1)
+        }
+        guard turnedAway < settings.turnedAwayMax else { return FileDescriptor.close(raw) }
+        let interest: Interest = [.input, .peerEnd]
+        let id = table.insert(descriptor: raw, interest: interest)
+        guard (try? poller.add(raw, interest, userData: id.raw)) != nil, let record = unsafe table.find(id) else {
+            return FileDescriptor.close(table.remove(id))
+        }
+        turnedAway += 1
+        unsafe record.pointee.throttle.insert(.turnedAway)
+        unsafe drain(id, record)
+    }
+
+    /// Whether one more may come within this second.
+    private func mayAccept() -> Bool {
+        guard settings.acceptsPerSecondMax > 0 else { return true }
+        if now >= acceptsRenewed {
+            acceptsRenewed = now + .seconds(1)
+            acceptsLeft = settings.acceptsPerSecondMax
+        }
+        return acceptsLeft > 0
+    }
+
+    /// Leaves the listeners alone for the rest of the second: the kernel holds who waits for less than we would.
+    private func rest(_ host: any LoopHost) {
+        for (index, slot) in listeners.enumerated() { watch(slot, index, []) }
+        listensAgainAt = max(listensAgainAt ?? acceptsRenewed, acceptsRenewed)
+        host.turnedAway(.unix, .pace, at: now)
     }
 
     /// Out of descriptors: gives up the reserve to accept one connection and close it, so that the peer hears and the backlog, for which

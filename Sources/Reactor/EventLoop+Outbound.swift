@@ -16,7 +16,7 @@ extension EventLoop {
     /// - Throws: what the kernel refuses at once, as ENETUNREACH where there is no way to the address; EMFILE where there are
     ///   `connectionsMax` connections already.
     public func connect(to address: SocketAddress) throws(Errno) -> ConnectionID {
-        guard table.count < table.capacity else { throw Errno(EMFILE, in: "connect") }
+        guard hasPlace else { throw Errno(EMFILE, in: "connect") }
         let raw = try Socket.connecting(to: address)
         // Output from the first: it is how the answer is heard.
         let interest: Interest = [.input, .output, .peerEnd]

@@ -199,7 +199,7 @@ extension EventLoop {
     }
 
     /// Phase 5: those whose last while is over, and listeners that have rested.
-    func endLastWhiles() {
+    func endLastWhiles(_ host: any LoopHost) {
         while let head = table.head(flushingLast), head.deadline <= now, let record = unsafe table.find(head.id) {
             unsafe end(head.id, record, .requested)
         }
@@ -208,7 +208,9 @@ extension EventLoop {
         }
         while let head = table.head(handshaking), head.deadline <= now, let record = unsafe table.find(head.id) {
             figures.handshakesFailed += 1
+            let peer = session(head.id)?.peer ?? .unix
             unsafe drop(head.id, record)
+            host.turnedAway(peer, .handshakeTime, at: now)
         }
         if let listensAgainAt, listensAgainAt <= now { listenAgain() }
     }
@@ -228,6 +230,8 @@ extension EventLoop {
 
     func close(_ id: ConnectionID) {
         if id.slot < sessions.count { sessions[id.slot] = nil }
+        ledger.leave(id.slot)
+        if let record = unsafe table.find(id), unsafe record.pointee.throttle.contains(.turnedAway) { turnedAway -= 1 }
         FileDescriptor.close(table.remove(id))
     }
 }

@@ -30,6 +30,7 @@ extension EventLoop {
         unsafe record.pointee.transport = .tls
         unsafe record.pointee.phase = .handshaking
         handshakesOpen += 1
+        ledger.countHandshake(id.slot, 1)
         table.enter(&handshaking, id, until: now + settings.handshakeTimeout)
         return true
     }
@@ -44,6 +45,7 @@ extension EventLoop {
 
     func endHandshake(_ id: ConnectionID) {
         handshakesOpen -= 1
+        ledger.countHandshake(id.slot, -1)
         table.leave(&handshaking, id)
     }
 

@@ -46,6 +46,17 @@ public final class EventLoop {
         public var handshakesDueMax = 256
         /// What somebody is sent who speaks plain HTTP where TLS is spoken; empty for nothing.
         public var answerToPlainText: [UInt8] = []
+        /// Connections of one address at once; 0 for any number.
+        public var connectionsPerAddressMax = 0
+        /// Connections let in within one second, on all listeners; 0 for any number. The others wait in the backlog.
+        public var acceptsPerSecondMax = 0
+        /// Handshakes of one address under way at once: half of all, so that nobody takes all of them.
+        public var handshakesPerAddressMax = 2_048
+        /// What somebody is sent who is turned away where TLS is not spoken; nothing where it is not listed.
+        public var answersToRefused: [Rejection: [UInt8]] = [:]
+        /// Connections that were turned away and are read, and thrown away, until they end, lest a reset overtakes their answer; beyond it
+        /// they are closed at once.
+        public var turnedAwayMax = 64
         /// Signals that come as input; `Signals.block` has been called with them.
         public var signals: [Int32] = []
 
@@ -83,6 +94,15 @@ public final class EventLoop {
     var isAccepting = true
     /// Descriptors of the host's that are watched for input.
     var guests: Set<Int32> = []
+    /// Whether whoever comes is turned away, because there is little memory.
+    public var isShort = false
+    /// What each address holds.
+    var ledger = AddressLedger()
+    /// Connections in the table that were turned away.
+    var turnedAway = 0
+    /// Connections that may still come before `acceptsRenewed`, if there is a bound.
+    var acceptsLeft = 0
+    var acceptsRenewed = Instant(nanoseconds: 0)
 
     /// Who is to be flushed; filled each turn from the outbox, and not always emptied in the same one.
     var flushLine: [ConnectionID] = []
@@ -127,7 +147,7 @@ public final class EventLoop {
         doorbell = try Doorbell()
         poller = try Poller(eventsMax: settings.eventsMax)
         signals = try Signals(settings.signals)
-        table = ConnectionTable(capacity: settings.connectionsMax)
+        table = ConnectionTable(capacity: settings.connectionsMax + settings.turnedAwayMax)
         reserve = try EventLoop.openReserve()
         unsafe receiveBuffer = .allocate(capacity: settings.receiveBytes)
         unsafe slices = .allocate(capacity: EventLoop.slicesMax)
@@ -175,7 +195,7 @@ public final class EventLoop {
         if doorbellRang || signalCame { answerOutside(host) }
         // 5 time
         if let deadline = host.nextDeadline, deadline <= now { host.timersDue(at: now) }
-        endLastWhiles()
+        endLastWhiles(host)
         // 6 the host publishes what coalesced
         host.turnEnded(at: now, lastTurn: lastTurn)
         // 7 one write a dirty connection, and one more for those that have room for what waits elsewhere

@@ -19,6 +19,9 @@ public protocol LoopHost: AnyObject {
     /// told (`.requested`) once everything has gone out to the kernel, so until then the host may still `abort`.
     func closed(_ id: ConnectionID, _ cause: CloseCause, at now: Instant)
 
+    /// Phase 3 or 5: a connection was turned away, or has to wait; it was never `opened`.
+    func turnedAway(_ peer: PeerAddress, _ rejection: Rejection, at now: Instant)
+
     /// Phase 4: the doorbell rang; the host drains its mailboxes.
     func completionsArrived(at now: Instant)
 
@@ -45,6 +48,9 @@ public protocol LoopHost: AnyObject {
 extension LoopHost {
     /// Who has nothing attended to hears of nothing.
     public func attended(_ raw: Int32, at now: Instant) {}
+
+    /// A host that does not want to know.
+    public func turnedAway(_ peer: PeerAddress, _ rejection: Rejection, at now: Instant) {}
 }
 
 /// What one turn did.
@@ -61,7 +67,7 @@ public struct TurnFigures: Equatable, Sendable {
     public var writes = 0
     public var bytesOut = 0
     public var accepted = 0
-    /// Connections closed at once, because there were `connectionsMax` already.
+    /// Connections turned away: there were too many already, in all or of their address, or there is little memory.
     public var refused = 0
     /// Connections closed at once, or left waiting, because the process or the system has no descriptor left.
     public var descriptorShortages = 0

@@ -76,6 +76,9 @@ public struct WebSocketConnection {
     /// Bytes of unfinished messages that are held here: for a limit over all connections.
     public var pendingBytes: Int { assembler?.count ?? 0 }
 
+    /// Forgets what came in part, and takes nothing more.
+    public mutating func giveUp() { stop() }
+
     // MARK: Reading
 
     /// Takes the next frames' bytes from `position` on, up to the next event.

@@ -29,6 +29,8 @@ struct Configuration {
     /// How long what was written down is kept.
     var historyTTL = Configuration.historyTTLDefault
     var workThreads = WorkPool.cores
+    /// What the process may hold before memory is short; nil for a share of what there is.
+    var memoryHighBytes: Int?
     /// NVIDIA's management library, as the loader takes it; empty where GPUs are not looked at.
     var nvmlLibrary = Configuration.nvmlLibraryDefault
     var logLevel = Log.Level.info

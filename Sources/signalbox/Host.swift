@@ -6,6 +6,7 @@ import Gateway
 import Glibc
 import Reactor
 import Storage
+import Vitals
 
 final class Host: LoopHost {
     private let server: Server
@@ -20,6 +21,11 @@ final class Host: LoopHost {
     private let tlsFiles: TLSFiles?
     private let log: Log
     private let supervisor: Supervisor?
+    /// Nil where there is no mark to hold it against, or the kernel does not tell.
+    private var memory: ProcessMemory?
+    private var memoryDue = Instant(nanoseconds: 0)
+    /// How often memory is looked at while the loop turns: at a gigabyte a second, a tenth of that comes in between.
+    private static let memoryPeriod = TimeSpan.milliseconds(100)
     private var wall = WallTime(milliseconds: 0)
     private var hasWarnedOfShortage = false
     private var jobs: [Job] = []
@@ -32,6 +38,7 @@ final class Host: LoopHost {
         self.supervisor = supervisor
         limits = configuration.settings.limits
         tlsFiles = configuration.tlsFiles
+        memory = limits.memoryHighBytes > 0 ? ProcessMemory() : nil
         pool = WorkPool(width: configuration.workThreads)
         mailbox = Mailbox(doorbell: loop.doorbell)
         server = Server(settings: configuration.settings, outbox: outbox, log: log, random: .system())
@@ -63,15 +70,31 @@ final class Host: LoopHost {
 
     // MARK: LoopHost
 
-    func turnBegan(at now: Instant) { observeWall(at: now) }
+    func turnBegan(at now: Instant) {
+        observeWall(at: now)
+        if memory != nil, now >= memoryDue { lookAtMemory(at: now) }
+    }
+
+    private func lookAtMemory(at now: Instant) {
+        memoryDue = now + Host.memoryPeriod
+        if server.takeRelieved() { ProcessMemory.giveBack() }
+        if let inUse = memory?.inUse() { server.memory(inUse: inUse, at: now) }
+        loop.isShort = server.refusesConnections
+    }
 
     func opened(_ id: ConnectionID, from peer: PeerAddress, at now: Instant) {
         server.opened(id, from: peer, certificate: asksForCertificates ? loop.certificate(of: id) : nil, at: now)
+        loop.isShort = server.refusesConnections
     }
+
+    func turnedAway(_ peer: PeerAddress, _ rejection: Rejection, at now: Instant) { server.turnedAway(peer, rejection, at: now) }
 
     func received(_ id: ConnectionID, _ bytes: inout MutableSpan<UInt8>, at now: Instant) { server.received(id, &bytes, at: now) }
 
-    func closed(_ id: ConnectionID, _ cause: CloseCause, at now: Instant) { server.closed(id, cause, at: now) }
+    func closed(_ id: ConnectionID, _ cause: CloseCause, at now: Instant) {
+        server.closed(id, cause, at: now)
+        loop.isShort = server.refusesConnections
+    }
 
     func completionsArrived(at now: Instant) {
         mailbox.drain(into: &completions)
@@ -87,6 +110,8 @@ final class Host: LoopHost {
         if let deadline = server.nextDeadline { first = min(first, deadline) }
         if let deadline = courier.nextDeadline { first = min(first, deadline) }
         if let deadline = supervisor?.nextBeat { first = min(first, deadline) }
+        // A loop that sleeps takes no memory: only the end of a shortage is waited for.
+        if memory != nil, server.isShortOfMemory { first = min(first, memoryDue) }
         return first
     }
 
@@ -140,6 +165,21 @@ final class Host: LoopHost {
         let body = "This port speaks TLS: use https or wss\n"
         let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"
         return Array((head + body).utf8)
+    }()
+
+    /// What somebody hears who is not let in: RFC 9110 §15.6.4. Whoever asks again at once would be one of those who made it necessary.
+    static let answersToRefused: [Rejection: [UInt8]] = {
+        func answer(_ words: String) -> [UInt8] {
+            let body = "{\"error\":\"\(words)\"}"
+            return Array((
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+                + "Retry-After: \(Server.retryAfterSeconds)\r\nConnection: close\r\n\r\n" + body).utf8)
+        }
+        return [
+            .connections: answer("Too many connections"),
+            .address: answer("Too many connections from this address"),
+            .memory: answer("\(Server.shortOfMemory)"),
+        ]
     }()
 
     func turnEnded(at now: Instant, lastTurn: TurnFigures) {

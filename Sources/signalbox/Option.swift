@@ -117,9 +117,30 @@ struct Option: Sendable {
         milliseconds("recovery-grace-ms", \.recoveryGrace, "how long after a restart a worker may come back for its task"),
         milliseconds("abandoned-grace-ms", \.abandonedGrace, "how long a cancelled or timed-out task keeps its worker's room"),
         number("max-connections", \.connectionsMax, 1...16_000_000, "connections open at once; the descriptor limit also bounds them"),
+        number(
+            "max-connections-per-address", \.connectionsPerAddressMax, 0...16_000_000,
+            "connections of one address, IPv6 by /64; 0 for any number. More than a proxy or a NAT has ports"),
+        number("max-accepts-per-second", \.acceptsPerSecondMax, 0...16_000_000, "connections let in within a second; 0 for any number"),
         bytes("max-header-bytes", \.headerBytesMax, "bytes of a request's head", max: 65_535),
         bytes("max-body-bytes", \.bodyBytesMax, "bytes of a request's body", max: 128 << 20),
         bytes("max-message-bytes", \.messageBytesMax, "bytes of a WebSocket message, also after inflating", max: 128 << 20),
+        number(
+            "max-messages-per-second", \.messagesPerSecondMax, 0...1_000_000_000,
+            "WebSocket messages and pings of a watcher in a second; it is closed beyond. 0 for any number"),
+        number("max-message-burst", \.messageBurstMax, 1...1_000_000_000, "the same at once, after a silence"),
+        number(
+            "max-worker-messages-per-second", \.workerMessagesPerSecondMax, 0...1_000_000_000,
+            "the same of a worker or a program that reports; it waits beyond. 0 for any number"),
+        number(
+            "max-requests-per-second", \.requestsPerSecondMax, 0...1_000_000_000,
+            "HTTP requests of a connection in a second; it waits beyond. 0 for any number"),
+        bytes("max-input-memory-bytes", \.inputMemoryBytesMax, "memory of requests and messages that have come in part, all together"),
+        Option(
+            name: "memory-high-bytes", form: .value("BYTES"), standard: "80 % of what there is",
+            help: "memory of the process beyond which nobody new is let in, and slow readers are given up; 0 for any"
+        ) {
+            (configuration, text) throws(Mistake) in configuration.memoryHighBytes = try integer(text, 0...(1 << 50))
+        },
         bytes("max-queued-bytes", \.queuedBytesMax, "bytes that may wait for one connection"),
         milliseconds("request-timeout-ms", \.headTimeout, "time for a request's head; bodies get more by their size"),
         milliseconds("keep-alive-timeout-ms", \.keepAliveTimeout, "time between two requests of a connection"),

@@ -5,6 +5,7 @@ import Gateway
 import Glibc
 import Reactor
 import Storage
+import Vitals
 
 /// Writes to a descriptor whatever happens in between; what cannot be written is lost, as a log must not stop its server.
 @Sendable func writeAll(_ bytes: Span<UInt8>, to descriptor: Int32) {
@@ -58,6 +59,8 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         return 1
     }
     for warning in tls?.warnings ?? [] { log.warning("tls", ("reason", warning)) }
+    configuration.settings.limits.memoryHighBytes =
+        configuration.memoryHighBytes ?? ProcessMemory.bound().map { $0 / 10 * 8 } ?? 0
     do throws(Errno) {
         let awaited = [SIGTERM, SIGINT, SIGHUP]
         // Before any thread starts, so that every thread has the mask.
@@ -80,8 +83,13 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         settings.flushBytesMax = limits.writeBytesPerTurn
         settings.pauseReadingBytes = limits.pauseReadingBytes
         settings.lingerTimeout = limits.lingerTimeout
-        // Some descriptors are the loop's own, the listeners' and the log's.
-        settings.connectionsMax = max(1, min(limits.connectionsMax, descriptors - plan.count - 16))
+        // Some descriptors are the loop's own, the listeners', the log's, and theirs who are turned away.
+        let spare = plan.count + settings.turnedAwayMax + 16
+        settings.connectionsMax = max(1, min(limits.connectionsMax, descriptors - spare))
+        settings.connectionsPerAddressMax = limits.connectionsPerAddressMax
+        settings.acceptsPerSecondMax = limits.acceptsPerSecondMax
+        settings.handshakesPerAddressMax = limits.handshakesPerAddressMax
+        settings.answersToRefused = Host.answersToRefused
         settings.handshakeTimeout = limits.headTimeout
         settings.answerToPlainText = Host.answerToPlainText
         settings.signals = awaited

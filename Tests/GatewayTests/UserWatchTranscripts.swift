@@ -363,7 +363,7 @@ struct UserWatchTranscripts {
             u < {"type":"subscribed","task_id":"shared"}
             u < \(Self.status("shared", "pending", "0", "等待中", 1))
             u > {"type":"subscribe","task_id":"secret"}
-            u < {"type":"error","task_id":"secret","error":"Too many subscriptions","timestamp":"\(Self.now)"}
+            u < {"type":"error","task_id":"secret","error":"Too many subscriptions: at most 2","timestamp":"\(Self.now)"}
             """)
         let publisher = try Tokens.token("p", .publisher)
         for number in 1...3 {
@@ -375,7 +375,7 @@ struct UserWatchTranscripts {
                 """)
             if number < 3 { stage.play("u < {\"type\":\"unsubscribed\",\"task_id\":\"t\(number)\"}") }
         }
-        stage.play("u < {\"type\":\"error\",\"task_id\":\"t3\",\"error\":\"Too many muted tasks\",\"timestamp\":\"\(Self.now)\"}")
+        stage.play("u < {\"type\":\"error\",\"task_id\":\"t3\",\"error\":\"Too many muted tasks: at most 2\",\"timestamp\":\"\(Self.now)\"}")
         stage.end()
     }
 

@@ -15,7 +15,7 @@ struct EventLoopInputTests {
         let third = try Peer(rig.address)
         try rig.turn(until: { rig.totals.figures.refused == 1 })
         #expect(third.awaitEnd().last == .bytes([]))
-        #expect(rig.host.notes.count == 2)
+        #expect(rig.host.notes.count == 3 && rig.host.notes.last == .turnedAway(.connections))
         first.close()
         try rig.turn(until: { rig.loop.connectionCount == 1 })
         _ = try rig.connect()

@@ -17,6 +17,7 @@ final class RecordingHost: LoopHost {
         case completions
         case timers
         case signalled(Int32)
+        case turnedAway(Rejection)
     }
 
     var notes: [Note] = []
@@ -68,6 +69,8 @@ final class RecordingHost: LoopHost {
     }
 
     func signalled(_ signal: Int32, at now: Instant) { notes.append(.signalled(signal)) }
+
+    func turnedAway(_ peer: PeerAddress, _ rejection: Rejection, at now: Instant) { notes.append(.turnedAway(rejection)) }
 
     func turnBegan(at now: Instant) { turnsBegun += 1 }
 

@@ -116,6 +116,7 @@ struct LimitsTests {
             $0.queuedBytesMax = $0.bodyBytesMax - 1; $0.messageBytesMax = 1
         },
         { $0.bulletinBytesMax = $0.socketQueuedBytesMax },
+        { $0.inputMemoryBytesMax = $0.bodyBytesMax - 1 },
         { $0.eagerFlushBytes = $0.writeBytesPerTurn + 1 },
         { $0.conflatedBytesMin = $0.burstBytesMax + 1 },
         {

@@ -105,33 +105,37 @@ public final class Outbox {
 
     /// Writes bytes for one connection alone: `body` appends them to the turn's arena, or to a block of their own where the arena is
     /// full. Nothing is written for a connection that is gone.
+    ///
+    /// - Parameter continues: whether the bytes belong to the message that was appended last: ``cut(_:)`` leaves no part of one.
     @inline(__always)
-    public func write(to id: ConnectionID, _ body: (inout ByteWriter) -> Void) {
+    public func write(to id: ConnectionID, continues: Bool = false, _ body: (inout ByteWriter) -> Void) {
         guard let row = unsafe openRow(id) else { return }
         let start = arena.count
-        guard start <= arenaBytesMax else { return writeApart(to: id, body) }
+        guard start <= arenaBytesMax else { return writeApart(to: id, continues: continues, body) }
         body(&arena)
         let length = arena.count - start
         guard length > 0 else { return }
         precondition(arena.count <= Int(UInt32.max), "a turn's private output is below 4 GiB")
-        unsafe row.pointee.queue.appendArena(start: start, length: length)
+        unsafe row.pointee.queue.appendArena(start: start, length: length, continues: continues)
         queuedBytes += length
         unsafe touch(row, id)
     }
 
     /// A turn that answers more than the arena is to hold: what the peers send decides how much that is, so that it must not trap.
     @inline(never)
-    private func writeApart(to id: ConnectionID, _ body: (inout ByteWriter) -> Void) {
+    private func writeApart(to id: ConnectionID, continues: Bool, _ body: (inout ByteWriter) -> Void) {
         body(&spare)
         let bytes = spare.seal()
         spare.removeAll(retaining: arenaBytesRetained)
-        if !bytes.isEmpty { append(bytes, to: id) }
+        if !bytes.isEmpty { append(bytes, to: id, continues: continues) }
     }
 
     /// Appends a reference to `bytes`, which many connections may share. Nothing is done for a connection that is gone.
-    public func append(_ bytes: SharedBytes, to id: ConnectionID) {
+    ///
+    /// - Parameter continues: as for `write`.
+    public func append(_ bytes: SharedBytes, to id: ConnectionID, continues: Bool = false) {
         guard let row = unsafe openRow(id) else { return }
-        unsafe row.pointee.queue.append(bytes)
+        unsafe row.pointee.queue.append(bytes, continues: continues)
         queuedBytes += bytes.count
         unsafe touch(row, id)
     }
@@ -204,6 +208,13 @@ public final class Outbox {
 
     /// Ends the connection in order once everything queued has gone out; nothing more may be appended.
     public func closeAfterFlush(_ id: ConnectionID) { mark(id, .closeAfterFlush) }
+
+    /// Drops what waits, but for what was appended first and all that belongs to it: a part of it may have gone out.
+    public func cut(_ id: ConnectionID) {
+        guard let row = unsafe openRow(id) else { return }
+        queuedBytes -= unsafe row.pointee.queue.cut()
+        unsafe tellRoom(row, id)
+    }
 
     /// Ends the connection at the end of this turn, whatever still waits.
     public func abort(_ id: ConnectionID) { mark(id, .abort) }

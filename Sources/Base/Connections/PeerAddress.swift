@@ -35,8 +35,12 @@ public struct PeerAddress: Hashable, Sendable {
         !isUnix && high == 0 && low >> 32 == 0xffff ? UInt32(truncatingIfNeeded: low) : nil
     }
 
-    /// The machine, whichever port it speaks from.
-    public var machine: PeerAddress { isUnix ? self : PeerAddress(high: high, low: low, port: 0) }
+    /// Who counts as one where an address has a bound, whichever port: an IPv4 address, or 64 bits of IPv6, which is the least that a
+    /// customer is given (RFC 6177), all of them to choose addresses from.
+    public var site: PeerAddress {
+        if isUnix { return self }
+        return PeerAddress(high: high, low: high == 0 ? low : 0, port: 0)
+    }
 
     public var isLoopback: Bool {
         if isUnix { return true }

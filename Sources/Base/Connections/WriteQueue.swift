@@ -9,7 +9,24 @@ struct WriteQueue {
     struct Entry {
         var block: SharedBytes.Block?
         var start: UInt32
-        var length: UInt32
+        /// The length; its top bit says that the piece belongs to the message of the one before it.
+        private var measure: UInt32
+
+        private static let continued: UInt32 = 1 << 31
+
+        init(block: SharedBytes.Block?, start: UInt32, length: UInt32, continues: Bool = false) {
+            precondition(length < Entry.continued, "a piece of \(length) bytes")
+            self.block = block
+            self.start = start
+            measure = continues ? length | Entry.continued : length
+        }
+
+        var length: UInt32 {
+            get { measure & ~Entry.continued }
+            set { measure = measure & Entry.continued | newValue }
+        }
+
+        var continues: Bool { measure & Entry.continued != 0 }
     }
 
     /// The front entry stands in the struct itself: most queues never hold a second one.
@@ -23,7 +40,7 @@ struct WriteQueue {
     var isEmpty: Bool { byteCount == 0 }
 
     /// Appends `length` bytes of the arena from `start`; they join the last entry where they follow it.
-    mutating func appendArena(start: Int, length: Int) {
+    mutating func appendArena(start: Int, length: Int, continues: Bool = false) {
         guard length > 0 else { return }
         if isEmpty {
             front = Entry(block: nil, start: UInt32(start), length: UInt32(length))
@@ -31,20 +48,20 @@ struct WriteQueue {
             if front.block == nil, Int(front.start) + Int(front.length) == start {
                 front.length += UInt32(length)
             } else {
-                push(Entry(block: nil, start: UInt32(start), length: UInt32(length)))
+                push(Entry(block: nil, start: UInt32(start), length: UInt32(length), continues: continues))
             }
         } else if rest[rest.count - 1].block == nil, Int(rest[rest.count - 1].start) + Int(rest[rest.count - 1].length) == start {
             rest[rest.count - 1].length += UInt32(length)
         } else {
-            push(Entry(block: nil, start: UInt32(start), length: UInt32(length)))
+            push(Entry(block: nil, start: UInt32(start), length: UInt32(length), continues: continues))
         }
         byteCount += length
     }
 
     /// Appends a reference to shared bytes.
-    mutating func append(_ bytes: SharedBytes) {
+    mutating func append(_ bytes: SharedBytes, continues: Bool = false) {
         guard !bytes.isEmpty else { return }
-        let entry = Entry(block: bytes.block, start: bytes.start, length: bytes.length)
+        let entry = Entry(block: bytes.block, start: bytes.start, length: bytes.length, continues: continues)
         if isEmpty { front = entry } else { push(entry) }
         byteCount += bytes.count
     }
@@ -118,6 +135,18 @@ struct WriteQueue {
         unsafe block.base.update(from: arena + Int(entry.start), count: Int(entry.length))
         entry.block = block
         entry.start = 0
+    }
+
+    /// Drops all but the first piece and those that belong to its message.
+    ///
+    /// - Returns: how many bytes were dropped.
+    mutating func cut() -> Int {
+        var end = restHead
+        while end < rest.count, rest[end].continues { end += 1 }
+        let dropped = rest[end...].reduce(0) { $0 + Int($1.length) }
+        rest.removeSubrange(end...)
+        byteCount -= dropped
+        return dropped
     }
 
     mutating func removeAll() {

@@ -92,11 +92,11 @@ final class SocketClient {
     var namespaces: NamespaceTable
     /// Where it stands in the fleet's namespace; nil outside of it.
     var watcher: MonitorWatcher?
-    var pace: Pace
+    var pace = Pace()
 
     init(
         door: SocketDoor, name: SocketName, peer: PeerAddress, identity: Authentication.Identity, omitsOffset: Bool,
-        transport: EngineTransport, session: EngineSession, assembler: PacketAssembler, namespaces: NamespaceTable, pace: Pace
+        transport: EngineTransport, session: EngineSession, assembler: PacketAssembler, namespaces: NamespaceTable
     ) {
         self.door = door
         self.name = name
@@ -107,7 +107,6 @@ final class SocketClient {
         self.session = session
         self.assembler = assembler
         self.namespaces = namespaces
-        self.pace = pace
     }
 
     /// When something is to be done about it though nothing comes; nil once it has ended.
@@ -116,32 +115,5 @@ final class SocketClient {
         if let other = assembler.deadline { deadline = min(deadline, other) }
         if door == .packets, let other = namespaces.deadline { deadline = min(deadline, other) }
         return deadline
-    }
-}
-
-/// How many packets a client may send: so many a second, and as many at once after a silence.
-struct Pace {
-    private var left: Int
-    private var since: Instant
-
-    init(_ perSecond: Int, at now: Instant) {
-        left = perSecond
-        since = now
-    }
-
-    /// - Parameter count: packets that are to come, `perSecond` at most.
-    /// - Returns: whether they may come now.
-    mutating func admits(_ count: Int, _ perSecond: Int, at now: Instant) -> Bool {
-        let gap = TimeSpan.seconds(1).nanoseconds / Int64(max(perSecond, 1))
-        // A full one earns nothing.
-        if left >= perSecond { since = now }
-        let earned = (now - since).nanoseconds / gap
-        if earned > 0 {
-            left = min(perSecond, left + Int(min(earned, Int64(perSecond))))
-            since = left == perSecond ? now : since + TimeSpan(nanoseconds: earned * gap)
-        }
-        guard left >= count else { return false }
-        left -= count
-        return true
     }
 }

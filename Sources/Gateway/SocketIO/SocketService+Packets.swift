@@ -21,6 +21,10 @@ extension SocketService {
             }
             countGathered(of: client)
             if gatheredBytes > context.limits.attachmentBytesMax { fail(client, "too many attachments are due", at: now) }
+            if client.gatheredBytes > 0, context.isInputOverfull {
+                context.metrics.bounds.count(.inputMemory)
+                fail(client, "too much unfinished input", at: now)
+            }
         }
     }
 
@@ -28,6 +32,7 @@ extension SocketService {
     func countGathered(of client: SocketClient) {
         let held = clients.contains(client.id) ? client.assembler.heldBytes : 0
         gatheredBytes += held - client.gatheredBytes
+        context.inputBytes += held - client.gatheredBytes
         client.gatheredBytes = held
     }
 
@@ -39,8 +44,11 @@ extension SocketService {
         let perSecond = context.limits.socketPacketsPerSecondMax
         let unit = max(context.limits.socketPayloadMax / max(perSecond - 1, 1) + 1, SocketService.paceBytes)
         let weight = 1 + bytes / unit
-        guard !settings.isTestMode, !client.pace.admits(min(weight, perSecond), perSecond, at: now) else { return true }
-        if client.session.isOpen { context.metrics.socketClientsTooFast += 1 }
+        guard !settings.isTestMode, !client.pace.admits(pace, count: min(weight, perSecond), at: now) else { return true }
+        if client.session.isOpen {
+            context.metrics.socketClientsTooFast += 1
+            context.metrics.bounds.count(.messagesPerSecond)
+        }
         fail(client, "too many packets in a second", at: now)
         return false
     }
@@ -126,7 +134,10 @@ extension SocketService {
         } catch {
             return fail(client, error.description, at: now)
         }
-        if case .end(let reason) = client.namespaces.expire(at: now) { fail(client, "\(reason.sentence)", at: now) }
+        if case .end(let reason) = client.namespaces.expire(at: now) {
+            context.metrics.bounds.count(.authenticationTime)
+            fail(client, "\(reason.sentence)", at: now)
+        }
     }
 
     // MARK: The fleet's namespace

@@ -19,6 +19,7 @@ final class SocketService {
     /// Messages of a session's own size, which is smaller than that of other sockets.
     let webSocketLimits: WebSocketLimits
     let packetLimits: PacketLimits
+    let pace: PaceLimit
     let settings: SocketSettings
     /// The namespaces that there are.
     let namespaces: [SharedBytes]
@@ -48,6 +49,7 @@ final class SocketService {
             maxPayload: limits.socketPayloadMax, packetsPerPayloadMax: limits.socketPacketsMax,
             queuedBytesMax: limits.socketQueuedBytesMax, offersUpgrade: settings.transports.contains(.webSocket)))
         webSocketLimits = WebSocketLimits(messageBytesMax: limits.socketPayloadMax, fragmentsMax: limits.fragmentsMax)
+        pace = PaceLimit(perSecond: limits.socketPacketsPerSecondMax, burst: limits.socketPacketsPerSecondMax)
         packetLimits = PacketLimits(
             attachmentsMax: limits.attachmentsMax, assembledBytesMax: limits.socketPayloadMax, assemblyTimeout: limits.attachmentTimeout)
         namespaces = settings.isTestMode ? [SharedBytes("/"), SharedBytes("/custom")] : [SharedBytes("/")]
@@ -74,8 +76,7 @@ final class SocketService {
         let client = SocketClient(
             door: door, name: name, peer: peer, identity: identity, omitsOffset: omitsOffset, transport: transport, session: session,
             assembler: PacketAssembler(limits: packetLimits),
-            namespaces: NamespaceTable(names: namespaces, connectBefore: now + context.limits.socketConnectTimeout),
-            pace: Pace(context.limits.socketPacketsPerSecondMax, at: now))
+            namespaces: NamespaceTable(names: namespaces, connectBefore: now + context.limits.socketConnectTimeout))
         client.id = clients.insert(client)
         ids[name] = client.id
         if transport == .polling { countPoller(client, 1) }
@@ -85,15 +86,15 @@ final class SocketService {
 
     private func mayPoll(_ peer: PeerAddress) -> Bool {
         guard context.metrics.pollingSessions < context.limits.pollingSessionsMax else { return false }
-        return peer.isUnix || pollers[peer.machine] ?? 0 < context.limits.pollingSessionsPerAddressMax
+        return peer.isUnix || pollers[peer.site] ?? 0 < context.limits.pollingSessionsPerAddressMax
     }
 
     /// Notes that there is one session by polling more, or less.
     func countPoller(_ client: SocketClient, _ change: Int) {
         context.metrics.pollingSessions += change
-        let machine = client.peer.machine
-        let count = (pollers[machine] ?? 0) + change
-        pollers[machine] = count > 0 ? count : nil
+        let site = client.peer.site
+        let count = (pollers[site] ?? 0) + change
+        pollers[site] = count > 0 ? count : nil
     }
 
     func client(_ id: EngineID) -> SocketClient? { clients.element(id) }
@@ -264,7 +265,9 @@ final class SocketService {
         case .violation(let error):
             context.metrics.socketSessionsFailed += 1
             context.log.debug("session ended", ("peer", client.peer), ("reason", error.sentence))
-        case .overloaded: context.metrics.socketSessionsSlow += 1
+        case .overloaded:
+            context.metrics.socketSessionsSlow += 1
+            context.metrics.bounds.count(.queuedBytes)
         case .pingTimeout: context.metrics.socketSessionsSilent += 1
         case .closedByClient, .closedByServer, .transportLost: break
         }
