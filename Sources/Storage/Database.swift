@@ -315,6 +315,18 @@ struct Row {
         return id
     }
 
+    /// How often something was done, which nobody does as often as to overflow.
+    mutating func count() throws(StorageError) -> Int {
+        guard let count = Int32(exactly: number()), count >= 0 else { throw .corrupt("a count that is none") }
+        return Int(count)
+    }
+
+    /// A place in an order that goes on behind it, and that JSON can tell exactly.
+    mutating func place() throws(StorageError) -> UInt64 {
+        guard let place = UInt64(exactly: number()), place <= 1 << 53 else { throw .corrupt("a place in no order") }
+        return place
+    }
+
     /// A value that is written as a small number.
     mutating func value<Value: RawRepresentable>(_ type: Value.Type) throws(StorageError) -> Value where Value.RawValue == UInt8 {
         guard let raw = UInt8(exactly: number()), let value = Value(rawValue: raw) else { throw .corrupt("a number that is no \(type)") }

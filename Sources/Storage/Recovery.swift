@@ -47,8 +47,17 @@ extension Store {
             ended.append(image)
         }
         ended.reverse()
+        try Store.checkNames(live, ended)
         return Recovery(
             live: live, ended: ended, deployments: try deployments(), alerts: try unresolvedAlerts(), letters: try letters())
+    }
+
+    /// A damaged file may have a name twice, which its index knows nothing of: in two forms, or in a page of its own.
+    private static func checkNames(_ live: [TaskImage], _ ended: [TaskImage]) throws(StorageError) {
+        var names = Set<TaskID>(minimumCapacity: live.count + ended.count)
+        for images in [live, ended] {
+            for image in images where !names.insert(image.id).inserted { throw .corrupt("a task twice") }
+        }
     }
 
     /// What an ended task costs besides its bytes.
@@ -89,10 +98,10 @@ extension Row {
         var image = TaskImage(
             id: id, userID: optionalBytes(), projectID: optionalBytes(), group: bytes(), model: optionalBytes(), type: optionalBytes(),
             priority: try value(Priority.self), provider: optionalBytes(), origin: try value(TaskOrigin.self), isDetached: number() != 0,
-            payload: .empty, timeout: .milliseconds(number()), retriesLeft: integer(), attempts: integer(),
+            payload: .empty, timeout: .milliseconds(number()), retriesLeft: try count(), attempts: try count(),
             idempotencyKey: optionalBytes(), createdAt: time(), enqueuedAt: time(), deadline: optionalTime(),
-            state: try value(TaskState.self), sequence: sequence(), worker: optionalBytes(), startedAt: optionalTime())
-        (image.retries, image.lease, image.retryAt) = (integer(), sequence(), optionalTime())
+            state: try value(TaskState.self), sequence: try place(), worker: optionalBytes(), startedAt: optionalTime())
+        (image.retries, image.lease, image.retryAt) = (try count(), try place(), optionalTime())
         let endedAt = optionalTime()
         let failure = try optionalNumber().map { number throws(StorageError) in try FailureKind(written: number) }
         image.payload = bytes()

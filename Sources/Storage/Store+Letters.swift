@@ -36,19 +36,25 @@ extension Store {
             letters.append(try row.letter())
             return true
         }
+        var names = Set<TaskID>(minimumCapacity: letters.count)
+        var last: UInt64 = 0
+        for letter in letters {
+            guard letter.number > last, names.insert(letter.id).inserted else { throw .corrupt("a dead letter in the place of another") }
+            last = letter.number
+        }
         return letters
     }
 }
 
 extension Row {
     fileprivate mutating func letter() throws(StorageError) -> DeadLetter {
-        let (number, id) = (sequence(), try taskID())
+        let (number, id) = (try place(), try taskID())
         var submission = Submission(payload: .empty)
         (submission.user, submission.project) = (optionalBytes(), optionalBytes())
         (submission.group, submission.model, submission.type) = (bytes(), optionalBytes(), optionalBytes())
         (submission.priority, submission.provider) = (try value(Priority.self), optionalBytes())
-        (submission.timeout, submission.retries) = (.milliseconds(self.number()), integer())
-        let attempts = integer()
+        (submission.timeout, submission.retries) = (.milliseconds(self.number()), try count())
+        let attempts = try count()
         submission.idempotencyKey = optionalBytes()
         let (createdAt, failedAt) = (time(), time())
         let failure = try FailureKind(written: self.number())

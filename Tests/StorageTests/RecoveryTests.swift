@@ -65,6 +65,44 @@ struct RecoveryTests {
     }
 }
 
+// MARK: What nobody wrote
+
+extension RecoveryTests {
+    private func isCorrupt(_ error: any Error) -> Bool {
+        if case StorageError.corrupt = error { true } else { false }
+    }
+
+    @Test(
+        "a value that no server wrote is told as damage, and is nobody's to begin with",
+        arguments: [
+            "UPDATE tasks SET attempts = 9223372036854775807 WHERE number = 1", "UPDATE tasks SET retries = -1 WHERE number = 1",
+            "UPDATE tasks SET retries_left = 4294967296 WHERE number = 1", "UPDATE tasks SET sequence = 9223372036854775807",
+            "UPDATE tasks SET lease = -5", "UPDATE dead_letters SET attempts = -1", "UPDATE dead_letters SET retries = 9223372036854775807",
+            "UPDATE dead_letters SET number = 0 WHERE number = 1", "UPDATE dead_letters SET number = 9223372036854775807 WHERE number = 2",
+            // The index of unique names holds a text and a blob for two.
+            "UPDATE tasks SET id = CAST((SELECT id FROM tasks WHERE number = 1) AS BLOB) WHERE number = 2",
+            "UPDATE tasks SET id = CAST((SELECT id FROM tasks WHERE number = 1) AS BLOB) WHERE number = 3",
+            "UPDATE dead_letters SET id = CAST((SELECT id FROM dead_letters WHERE number = 1) AS BLOB) WHERE number = 2",
+        ])
+    func unwritten(_ words: String) throws {
+        let scratch = try Scratch()
+        do {
+            var rig = try Rig(scratch.location)
+            try rig.write(
+                .submitted(image(1)), .submitted(image(2)), .submitted(image(3)), .ended(ending(3)), .letterKept(letter(8, place: 1)),
+                .letterKept(letter(9, place: 2)))
+            #expect(try rig.recover().letters.count == 2)
+            try rig.journal.close()
+        }
+        do {
+            var database = try Database(scratch.file)
+            try database.execute(words)
+        }
+        let rig = try Rig(scratch.location)
+        #expect { _ = try rig.recover() } throws: { isCorrupt($0) }
+    }
+}
+
 // MARK: The full circle
 
 extension RecoveryTests {
