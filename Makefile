@@ -19,12 +19,12 @@ export AUTOBAHN_DIR ?= $(abspath ../shared/tools/autobahn)
 AUTOBAHN_IMAGE := crossbario/autobahn-testsuite:25.10.1
 REPORT := .build/autobahn-report
 
-CODEC ?= http
+CODEC ?=
 SECONDS ?= 60
 MINUTES ?= 60
 RUNS ?= 1000
 
-.PHONY: help deps libraries tools swift build release run test test-swift test-e2e sim sim-planted autobahn fuzz bench load peers soak format lint clean
+.PHONY: help deps libraries tools swift build release run test test-swift test-e2e sim sim-planted autobahn fuzz fuzz-corpus bench load peers soak format lint clean FORCE
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -123,30 +123,55 @@ autobahn: release tools ## All 517 cases of the conformance suite, a quarter of 
 	jq -r '[.[][].behavior] | group_by(.) | map("\(length) \(.[0])") | join(", ")' "$$report/index.json"
 	jq -e '[.[][] | .behavior, .behaviorClose] | length > 0 and all(IN("OK", "NON-STRICT", "INFORMATIONAL"))' "$$report/index.json" > /dev/null
 
-# A fuzzer's name, and the targets it is linked with; the last one stands on the others.
-FUZZ_http := HTTP Base HTTP1
-FUZZ_json := JSON Base JSON
-FUZZ_websocket := WebSocket Base Crypto WebSockets
-FUZZ_engineio := EngineIO Base Crypto JSON SocketIO
-FUZZ_socketio := SocketIO Base Crypto JSON SocketIO
-FUZZ_canary := Canary
+# Everything that is fuzzed; the checks are Tests/FuzzChecks. The canary is none of them: it must be found.
+CODECS := http chunked websocket engineio socketio json jwt query database dialects
+FUZZ := .build/fuzz
 
-fuzz: libraries ## Let libFuzzer loose on a codec: make fuzz CODEC=http|json|websocket|engineio|socketio|canary SECONDS=60
-	@set -- $(FUZZ_$(CODEC))
-	[ $$# -gt 0 ] || { echo "CODEC is http, json, websocket, engineio, socketio, or canary, which must crash."; exit 1; }
-	name=$$1 out=.build/fuzz
-	shift
-	[ $$# = 0 ] || swift build -c release --scratch-path $$out -Xswiftc -sanitize=fuzzer,address --target "$${!#}"
-	objects=()
-	for floor; do
-	    while read -r source; do objects+=("$$out/release/$$floor.build/$$source.o"); done < <(find Sources/$$floor -name '*.swift' -printf '%f\n')
+# The runtime's own report of a crash runs in a process that the address sanitizer takes for an error.
+fuzz fuzz-corpus: export SWIFT_BACKTRACE := enable=no
+fuzz fuzz-corpus: export LSAN_OPTIONS := suppressions=Tests/Fuzzers/leaks.supp:print_suppressions=0
+
+fuzz: $(FUZZ)/fuzz ## Let libFuzzer loose on every codec for SECONDS=60 each; CODEC=jwt chooses one, CODEC=canary one that must crash
+	@codecs="$(or $(CODEC),$(CODECS))"
+	printf '%-10s %8s %10s %7s %8s %7s  %s\n' codec seconds runs edges features corpus found
+	total=0
+	for codec in $$codecs; do
+	    mkdir -p $(FUZZ)/corpus/$$codec $(FUZZ)/found/$$codec
+	    before=$$(ls $(FUZZ)/found/$$codec | wc -l) dict=
+	    [ ! -e Tests/Fuzzers/$$codec.dict ] || dict=-dict=Tests/Fuzzers/$$codec.dict
+	    # A server that is thrown away with its tasks is a circle, and no leak.
+	    [ $$codec != database ] || dict="$$dict -detect_leaks=0"
+	    CODEC=$$codec $(FUZZ)/fuzz -max_total_time=$(SECONDS) -max_len=4096 -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
+	        -artifact_prefix=$(FUZZ)/found/$$codec/ $$dict $(FUZZ)/corpus/$$codec $(wildcard Tests/Fuzzers/Corpus/$$codec) \
+	        > $(FUZZ)/$$codec.log 2>&1 || true
+	    found=$$(($$(ls $(FUZZ)/found/$$codec | wc -l) - before))
+	    runs=$$(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\2 \1/p' $(FUZZ)/$$codec.log)
+	    grep -o 'cov: .* corp: [0-9]*' $(FUZZ)/$$codec.log | tail -n 1 | { read -r _ edges _ features _ corpus || true
+	        printf '%-10s %8s %10s %7s %8s %7s  %s\n' $$codec $${runs:-- -} $${edges:--} $${features:--} $${corpus:--} $$found; }
+	    if [ $$codec = canary ]; then [ $$found -gt 0 ] && continue; echo "The canary lives: nothing here proves anything."; exit 1; fi
+	    [ $$found = 0 ] || grep -m 3 -E 'Fatal error|ERROR: |SUMMARY' $(FUZZ)/$$codec.log || true
+	    [ $$found = 0 ] || ls -t $(FUZZ)/found/$$codec/* | head -n $$found
+	    total=$$((total + found))
 	done
-	mkdir -p $$out/release/Modules $$out/corpus/$(CODEC)
+	[ $$total = 0 ]
+
+fuzz-corpus: $(FUZZ)/fuzz ## Bring what `make fuzz` has found into Tests/Fuzzers/Corpus: the hundred files that reach most of it
+	@for codec in $(or $(CODEC),$(CODECS)); do
+	    kept=Tests/Fuzzers/Corpus/$$codec
+	    rm -rf $(FUZZ)/merged $(FUZZ)/reached && mkdir -p $(FUZZ)/merged $(FUZZ)/corpus/$$codec $$kept
+	    CODEC=$$codec $(FUZZ)/fuzz -set_cover_merge=1 -use_counters=0 -merge_control_file=$(FUZZ)/reached -max_len=4096 -detect_leaks=0 \
+	        $(FUZZ)/merged $$kept $(FUZZ)/corpus/$$codec > $(FUZZ)/merge.log 2>&1
+	    python3 -B Tests/Fuzzers/corpus.py $(FUZZ)/reached $$kept
+	done
+
+# One program, which is told by CODEC what it is to fuzz; the sanitizers' objects have a build folder of their own.
+$(FUZZ)/fuzz: libraries FORCE
+	@swift build -c release --scratch-path $(FUZZ) -Xswiftc -sanitize=fuzzer,address --product FuzzChecks
 	swiftc -O -swift-version 6 -parse-as-library -sanitize=fuzzer,address -use-ld=lld \
-	    -I $$out/release/Modules $(addprefix -I ,$(dir $(wildcard Sources/C*/module.modulemap))) \
-	    Tests/Fuzzers/FuzzInput.swift Tests/Fuzzers/$${name}Fuzzer.swift "$${objects[@]}" -lcrypto -lz -o $$out/$(CODEC)
-	$$out/$(CODEC) -max_total_time=$(SECONDS) -max_len=4096 -artifact_prefix=$$out/$(CODEC)- \
-	    $(addprefix -dict=,$(wildcard Tests/Fuzzers/$(CODEC).dict)) $$out/corpus/$(CODEC)
+	    -I $(FUZZ)/release/Modules $(addprefix -I ,$(dir $(wildcard Sources/C*/module.modulemap))) \
+	    Tests/Fuzzers/Entry.swift $(FUZZ)/release/libFuzzChecks.a -lcrypto -lz -lsqlite3 -o $@
+
+FORCE:
 
 COMPARE := python3 -B Benchmarks/compare
 

@@ -30,6 +30,8 @@ let package = Package(
         .executable(name: "raw-echo", targets: ["RawEcho"]),
         // Tests load it in NVIDIA's place; nothing links it.
         .library(name: "NVMLStandIn", type: .dynamic, targets: ["NVMLStandIn"]),
+        // Everything that libFuzzer's entry is linked with (`make fuzz`).
+        .library(name: "FuzzChecks", type: .static, targets: ["FuzzChecks"]),
     ],
     targets: [
         // 0: headers of the system
@@ -93,6 +95,12 @@ let package = Package(
 
         // Tests: one target a floor
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
+        .target(
+            name: "FuzzChecks",
+            dependencies: [
+                "Base", "CSQLite", "CZlib", "Crypto", "Dialects", "Domain", "Gateway", "HTTP1", "JSON", "SocketIO", "Storage", "WebSockets",
+            ],
+            path: "Tests/FuzzChecks", swiftSettings: house),
         .executableTarget(
             name: "StorageCrash", dependencies: ["Base", "Domain", "Storage"], path: "Tests/StorageCrash", swiftSettings: house),
         .target(
@@ -114,6 +122,7 @@ let package = Package(
         tests("Storage", ["Base", "CSQLite", "Domain", "Storage", "StorageCrash"]),
         tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "Storage", "signalbox"]),
         tests("Simulator", ["Simulator"]),
+        tests("FuzzChecks", ["FuzzChecks"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),
         tests("Tidy", ["Base"]),
     ]

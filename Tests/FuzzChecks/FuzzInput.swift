@@ -1,16 +1,21 @@
-// FuzzInput: what libFuzzer hands to one run: a byte of choices, and bytes that came over a network. Each fuzzer states in its first
-// lines what must hold; `make fuzz CODEC=… SECONDS=…` builds and runs one.
+// FuzzInput: what one run of a fuzzer is given: a byte of choices, and bytes that came over a network. Each check states in its first
+// lines what must hold; the table of them is Codec.
 
 /// One run's input.
 struct FuzzInput {
-    /// Bits that choose the circumstances: the lower four how the bytes are cut, the upper ones what the fuzzer likes.
+    /// Bits that choose the circumstances: the lower four how the bytes are cut, the upper ones what the check likes.
     let choice: UInt8
     let bytes: [UInt8]
 
-    init(_ data: UnsafePointer<UInt8>, _ count: Int) {
-        let all = unsafe UnsafeBufferPointer(start: data, count: count)
-        choice = unsafe all.first ?? 0
-        bytes = unsafe Array(all.dropFirst())
+    init(_ all: [UInt8]) {
+        choice = all.first ?? 0
+        bytes = Array(all.dropFirst())
+    }
+
+    /// The same choices over other bytes.
+    init(choice: UInt8, bytes: [UInt8]) {
+        self.choice = choice
+        self.bytes = bytes
     }
 
     /// Where the reads of a network might have ended: all at once, byte by byte, or in pieces of 1 to 14 bytes that differ.
@@ -25,6 +30,15 @@ struct FuzzInput {
         }
         return ends
     }
+
+    /// The bytes as `ends` cuts them.
+    var pieces: [[UInt8]] {
+        var start = 0
+        return ends.map { end in
+            defer { start = end }
+            return Array(bytes[start..<end])
+        }
+    }
 }
 
 /// Ends the process with a report when two ways that must agree do not.
@@ -32,3 +46,6 @@ func require(_ condition: Bool, _ belief: @autoclosure () -> String) {
     // Not a precondition: an optimised one is silent.
     if !condition { fatalError(belief()) }
 }
+
+/// A copy of what a span shows.
+func array(_ span: Span<UInt8>) -> [UInt8] { unsafe span.withUnsafeBufferPointer { unsafe Array($0) } }

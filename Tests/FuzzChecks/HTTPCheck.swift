@@ -1,4 +1,4 @@
-// HTTPFuzzer: no bytes make the exchange trap; every range lies inside the bytes; and the requests, their content and the error are the
+// HTTPCheck: no bytes make the exchange trap; every range lies inside the bytes; and the requests, their content and the error are the
 // same whichever way the bytes were cut into reads.
 import HTTP1
 
@@ -6,12 +6,10 @@ private let limits = HTTPLimits(
     headerBytesMax: 1 << 10, headerCountMax: 20, targetBytesMax: 256, bodyBytesMax: 1 << 12, chunkHeaderBytesMax: 64,
     trailerBytesMax: 256, drainBytesMax: 256)
 
-@c public func LLVMFuzzerTestOneInput(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
-    let input = unsafe FuzzInput(data, count)
+func checkHTTP(_ input: FuzzInput) {
     let whole = Conversation.said(input, ends: [input.bytes.count])
     let cut = Conversation.said(input, ends: input.ends)
     require(whole == cut, "whole: \(whole)\ncut: \(cut)")
-    return 0
 }
 
 /// One connection's life.

@@ -1,15 +1,14 @@
-// JSONFuzzer: no text makes the index trap; every value lies inside the one that holds it; a string and a number, written again, are
+// JSONCheck: no text makes the index trap; every value lies inside the one that holds it; a string and a number, written again, are
 // read as the same.
 import Base
 import JSON
 
 private let limits = JSONLimits(depthMax: 24, bytesMax: 1 << 16, nodesRetained: 1 << 10)
 
-@c public func LLVMFuzzerTestOneInput(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
-    let text = unsafe FuzzInput(data, count).bytes
-    guard let index = parsed(text) else { return 0 }
+func checkJSON(_ input: FuzzInput) {
+    let text = input.bytes
+    guard let index = parsed(text) else { return }
     visit(index.root, within: 0..<text.count, depth: 0, index, text)
-    return 0
 }
 
 private func parsed(_ text: [UInt8]) -> JSONIndex? {
@@ -66,5 +65,3 @@ private func visitNumber(_ node: JSONNode, _ index: JSONIndex, _ text: [UInt8]) 
     JSONNumber.append(double, to: &writer)
     require(JSONNumber.double(writer.span) == double, "\(double) is written as another number")
 }
-
-private func array(_ span: Span<UInt8>) -> [UInt8] { span.indices.map { span[$0] } }

@@ -1,4 +1,4 @@
-// SocketIOFuzzer: no bytes make a packet trap; its ranges lie in its text; written again it is read as the same; and whatever comes to one
+// SocketIOCheck: no bytes make a packet trap; its ranges lie in its text; written again it is read as the same; and whatever comes to one
 // client, its packets are whole, its namespaces answer, and an error is final.
 import Base
 import JSON
@@ -6,16 +6,10 @@ import SocketIO
 
 private let limits = PacketLimits(attachmentsMax: 4, namespaceBytesMax: 32, assembledBytesMax: 1 << 10, assemblyTimeout: .milliseconds(20))
 
-@c public func LLVMFuzzerTestOneInput(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
-    let input = unsafe FuzzInput(data, count)
+func checkSocketIO(_ input: FuzzInput) {
     read(input.bytes)
     var client = Client()
-    var start = 0
-    for end in input.ends {
-        client.hears(Array(input.bytes[start..<end]))
-        start = end
-    }
-    return 0
+    for piece in input.pieces { client.hears(piece) }
 }
 
 private func read(_ text: [UInt8]) {
@@ -29,7 +23,7 @@ private func read(_ text: [UInt8]) {
     PacketWriter.packet(
         packet.kind, namespace: namespace.span, ackID: packet.ackID, attachments: packet.attachments,
         payload: text.span.extracting(packet.payload ?? 0..<0), to: &writer)
-    let written = writer.span.indices.map { writer.span[$0] }
+    let written = array(writer.span)
     do {
         let again = try PacketReader.read(written.span, index: &index, limits: limits)
         require(again.kind == packet.kind && again.ackID == packet.ackID && again.attachments == packet.attachments, "read as another")
@@ -84,7 +78,7 @@ private struct Client {
         check(whole.packet, whole.text.count)
         require(whole.attachments.count == whole.packet.attachments, "parts are missing")
         require(whole.attachments.reduce(whole.text.count) { $0 + $1.count } <= limits.assembledBytesMax, "more than one packet may have")
-        act(whole.packet, whole.text.span.indices.map { whole.text.span[$0] })
+        act(whole.packet, array(whole.text.span))
     }
 
     private mutating func act(_ packet: Packet, _ text: [UInt8]) {
