@@ -10,7 +10,7 @@ private let settings = EngineSettings(
 func checkEngineIO(_ input: FuzzInput) {
     read(input.bytes)
     var life = Life(input.choice & 0x80 == 0 ? .polling : .webSocket)
-    for piece in input.pieces { life.happens(piece) }
+    for message in input.messages { life.happens(message) }
 }
 
 /// Reads a payload, and what was written of it again.

@@ -31,6 +31,11 @@ struct FuzzInput {
         return ends
     }
 
+    /// The bytes as messages, which may be long: between bytes that no UTF-8 has, where the bit 0x40 says so, else as `ends` cuts them.
+    var messages: [[UInt8]] {
+        choice & 0x40 == 0 ? pieces : bytes.split(separator: 0xff, omittingEmptySubsequences: false).map(Array.init)
+    }
+
     /// The bytes as `ends` cuts them.
     var pieces: [[UInt8]] {
         var start = 0

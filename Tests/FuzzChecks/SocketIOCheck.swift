@@ -9,7 +9,7 @@ private let limits = PacketLimits(attachmentsMax: 4, namespaceBytesMax: 32, asse
 func checkSocketIO(_ input: FuzzInput) {
     read(input.bytes)
     var client = Client()
-    for piece in input.pieces { client.hears(piece) }
+    for message in input.messages { client.hears(message) }
 }
 
 private func read(_ text: [UInt8]) {
