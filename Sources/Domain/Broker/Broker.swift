@@ -334,7 +334,7 @@ public final class Broker {
             fill(worker, at: now)
         case .silence(let task): silenceOver(task, at: now)
         // What is left to the next process has its grace there.
-        case .recoveryGrace: if !isClosing { graceOver(at: now) }
+        case .recoveryGrace: if admission == .open { graceOver(at: now) }
         case .pauseOver(let task): pauseOver(of: task, at: now)
         }
     }
