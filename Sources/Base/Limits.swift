@@ -72,8 +72,8 @@ public struct Limits: Sendable {
     public var messagesPerSecondMax = 100
     /// The same at once after a silence: whoever comes back asks for all of its subscriptions anew, and more than once.
     public var messageBurstMax = 1_000
-    /// The same of a worker, or of a program that reports: beyond it the connection is not read for a moment, and nothing is lost. 0 for any
-    /// number: what they say is work, and a turn reads each of them once.
+    /// The same of a worker, or of a program that reports: beyond it the connection is not read for a moment, and nothing is lost. 0 for
+    /// any number: what they say is work, and a turn reads each of them once.
     public var workerMessagesPerSecondMax = 0
 
     // MARK: All input together

@@ -1,5 +1,5 @@
-// Bound: what a peer can come up against, by the name that the metrics have for it. One table, so that whoever reads the page can tell which
-// limit is met; where it is kept and what the peer hears is each service's.
+// Bound: what a peer can come up against, by the name that the metrics have for it. One table, so that whoever reads the page can tell
+// which limit is met; where it is kept and what the peer hears is each service's.
 internal import Base
 internal import HTTP1
 internal import WebSockets

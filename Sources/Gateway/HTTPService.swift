@@ -228,10 +228,17 @@ final class HTTPService {
         switch conversation.exchange.phase {
         case .idle: return conversation.phaseStarted + (conversation.number == 0 ? limits.headTimeout : limits.keepAliveTimeout)
         case .readingHead: return conversation.phaseStarted + limits.headTimeout
-        // Within each such while a share of the body has to come: whoever sent much at once may not stop behind it.
         case .readingBody: return conversation.phaseStarted + limits.headTimeout
         case .awaitingResponse, .upgraded, .closed: return nil
         }
+    }
+
+    /// What a body's bytes since the last look are worth in time, and no more than a grace: whoever sent much may not stop behind it.
+    private func earned(_ conversation: HTTPConversation) -> TimeSpan? {
+        let body = conversation.body?.count ?? 0
+        let seconds = (body - conversation.bodyNoted) / max(context.limits.bodyBytesPerSecondMin, 1)
+        conversation.bodyNoted = body
+        return seconds > 0 ? min(.seconds(Int64(seconds)), context.limits.headTimeout) : nil
     }
 
     /// The conversation's timer has run out: for a phase that is over it is set anew.
@@ -242,13 +249,9 @@ final class HTTPService {
             return arm(conversation, at: now + context.limits.keepAliveTimeout)
         }
         guard deadline <= now else { return arm(conversation, at: deadline) }
-        if conversation.exchange.phase == .readingBody, let body = conversation.body?.count {
-            let share = context.limits.bodyBytesPerSecondMin * Int(context.limits.headTimeout.milliseconds) / 1_000
-            if body - conversation.bodyNoted >= share {
-                conversation.bodyNoted = body
-                conversation.phaseStarted = now
-                return arm(conversation, at: now + context.limits.headTimeout)
-            }
+        if case .readingBody = conversation.exchange.phase, let more = earned(conversation) {
+            conversation.phaseStarted = now + TimeSpan(nanoseconds: more.nanoseconds - context.limits.headTimeout.nanoseconds)
+            return arm(conversation, at: now + more)
         }
         if case .streaming(let watcher) = conversation.request {
             eventStreams.tick(conversation, watcher, at: now)

@@ -63,7 +63,8 @@ extension Server {
         var slowest: [(id: ConnectionID, bytes: Int)] = []
         context.forEachConversation { conversation in
             let bytes = waiting(for: conversation)
-            guard bytes >= Server.reliefBytesMin, slowest.count < Server.reliefMax || bytes > slowest[slowest.count - 1].bytes else { return }
+            guard bytes >= Server.reliefBytesMin else { return }
+            guard slowest.count < Server.reliefMax || bytes > slowest[slowest.count - 1].bytes else { return }
             let place = slowest.firstIndex { $0.bytes < bytes } ?? slowest.count
             slowest.insert((conversation.id, bytes), at: place)
             if slowest.count > Server.reliefMax { slowest.removeLast() }

@@ -1,5 +1,5 @@
-// Watermark: whether memory is short, and how much is to be freed. Looks at no memory and frees none: a figure and a time go in, a verdict
-// comes out. Short begins at the high mark and ends well below it, so that a figure that hovers about the mark does not decide each time anew.
+// Watermark: whether memory is short, and how much is to be freed. Looks at no memory and frees none: a figure and a time go in, a
+// verdict comes out. Short begins at the high mark and ends well below it: a figure that hovers about the mark does not decide each time.
 internal import Base
 
 struct Watermark {

@@ -2,6 +2,8 @@
 
 What is refused in more detail is tested where it belongs; here each limit of the README's table has one test of its own.
 """
+import collections
+import concurrent.futures
 import contextlib
 import json
 import re
@@ -61,9 +63,14 @@ def is_turned_away(channel, words):
     return True
 
 
-def socket_at(server, path):
+def socket_at(server, path, receive_bytes=None):
     """A WebSocket as a plain socket, behind its handshake."""
-    channel = server.raw(handshake_bytes(path))
+    channel = socket.socket()
+    if receive_bytes:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    channel.settimeout(BOUND)
+    channel.connect((server.host, server.port))
+    channel.sendall(handshake_bytes(path))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += channel.recv(1)
@@ -77,7 +84,7 @@ def handshake_bytes(path):
 
 
 def closing(channel):
-    """Reads frames to the close frame; returns its code and words."""
+    """Reads frames to the close frame; returns its code and words. None where the connection just ends."""
     data = read_to_end(channel)
     while data:
         size, start = data[1] & 127, 2
@@ -86,7 +93,8 @@ def closing(channel):
         elif size == 127:
             size, start = struct.unpack(">Q", data[2:10])[0], 10
         payload, opcode, data = data[start:start + size], data[0] & 15, data[start + size:]
-        assert len(payload) == size, "a frame that was cut"
+        if len(payload) < size:
+            return None
         if opcode == 8:
             assert data == b""
             return struct.unpack(">H", payload[:2])[0], payload[2:].decode()
@@ -300,8 +308,7 @@ def test_memory_of_the_process(launch):
         assert known.getresponse().read() == b'{"status":"ready"}'
         slow, pressing = [], True
         while pressing and len(slow) < 400:
-            channel = stack.enter_context(socket_at(server, "/echo"))
-            channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            channel = stack.enter_context(socket_at(server, "/echo", 4_096))
             channel.setblocking(False)
             slow.append(channel)
             load, sent = frame(0x82, b"e" * 60_000) * 80, 0
@@ -317,13 +324,16 @@ def test_memory_of_the_process(launch):
             assert (answer.status, answer.json["status"]) == (503, "short of memory")
         eventually(lambda: reached(server, "memory_consumers") > 0, "slow readers that are never given up")
         eventually(lambda: server.get("/readyz").status == 200, "memory that is short for ever")
-        codes = []
-        for channel in slow:
-            channel.setblocking(True)
-            channel.settimeout(0.3)
+        def end_of(channel):
+            channel.settimeout(2)
             with contextlib.suppress(TimeoutError):
-                codes.append(closing(channel))
-        assert (1013, "server is short of memory, and messages are read too slowly") in codes, codes
+                return closing(channel)
+            return "open"
+        with concurrent.futures.ThreadPoolExecutor(len(slow)) as pool:
+            ends = collections.Counter(pool.map(end_of, slow))
+        # Who reads nothing for too long after that is cut off; most were not given up at all.
+        assert ends[1013, "server is short of memory, and messages are read too slowly"] > 0, ends
+        assert ends["open"] > 0, ends
         assert server.submit("default", {"n": 1}, **{"async": True}).answer().status == 200
         worker.take()
     assert any("memory is short" in line for line in server.log.seen)

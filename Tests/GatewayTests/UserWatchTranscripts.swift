@@ -375,7 +375,7 @@ struct UserWatchTranscripts {
                 """)
             if number < 3 { stage.play("u < {\"type\":\"unsubscribed\",\"task_id\":\"t\(number)\"}") }
         }
-        stage.play("u < {\"type\":\"error\",\"task_id\":\"t3\",\"error\":\"Too many muted tasks: at most 2\",\"timestamp\":\"\(Self.now)\"}")
+        stage.play(#"u < {"type":"error","task_id":"t3","error":"Too many muted tasks: at most 2","timestamp":"\#(Self.now)"}"#)
         stage.end()
     }
 

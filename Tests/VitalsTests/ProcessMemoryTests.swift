@@ -1,4 +1,4 @@
-// Goal: what the process holds, and the smallest of the bounds that it may hold, from files as the kernel writes them and files that are none.
+// Goal: what the process holds, and the smallest of the bounds on it, from files as the kernel writes them and files that are none.
 import Testing
 
 @testable import Vitals

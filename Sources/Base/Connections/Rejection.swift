@@ -1,4 +1,4 @@
-// Rejection: why the reactor does not let a connection in, or lets it wait. What is refused later, by what it says, has an answer of its own.
+// Rejection: why the reactor does not let a connection in, or lets it wait. What is refused later, by what it says, is answered by others.
 
 /// Why a connection was turned away before anything was read of it.
 public enum Rejection: CaseIterable, Hashable, Sendable {
