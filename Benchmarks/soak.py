@@ -58,7 +58,7 @@ class Soak:
         result_seconds = round(self.quiet_every) + 45
         self.ledger.result_seconds = result_seconds
         self.server = house.Server(options.server, folder, SECRET, result_seconds, [])
-        self.memory = Memory(result_seconds + 20)
+        self.memory = Memory(result_seconds + 20, options.rate)
         self.ports = {"server": self.server.port, "proxy": 0}
         self.field = Field(self.ledger, self.ports, SECRET, options.seed, options.lies)
         self.page, self.base, self.base_life = None, None, None
@@ -280,7 +280,7 @@ class Soak:
         caller.close()
         resident, anonymous = self.server.memory()
         age = time.monotonic() - self.server.began
-        self.memory.add_quiet(self.ledger.clock(), age, anonymous)
+        self.memory.add_quiet(age, anonymous)
         self.say(f"quiet point: {len(self.ledger.entries)} tasks looked at, {len(self.ledger.reports)} reports, life {self.server.lives} "
                  f"is {age:.0f} s old and holds {anonymous / MIB:.1f} MiB, {len(self.ledger.violations)} violations so far")
         for listener in self.listeners:
