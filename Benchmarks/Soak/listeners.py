@@ -139,7 +139,6 @@ class Hub(Listener):
         seen = self.wanted.get(message["task_id"])
         if not seen or kind not in ("progress", "status", "error"):
             return
-        self.field.events_heard += 1
         number = payload["seq"]
         is_end = kind == "error" or kind == "status" and payload["status"] in ("completed", "failed", "cancelled")
         if seen.is_fresh:
@@ -147,6 +146,7 @@ class Hub(Listener):
             seen.told(number)
             seen.last, seen.is_fresh, seen.may_jump = number, False, False
         else:
+            self.field.events_heard += 1
             seen.event(number, is_end)
         if kind == "status" and payload["status"] == "completed":
             self.ledger.check_result(seen.entry, payload["result"], self.name)
@@ -237,7 +237,6 @@ class Fleet(Listener):
         if offset:
             self.offset = offset[0]
         if name == "activity_stream":
-            self.field.events_heard += 1
             words = data["data"]["message"].split()
             if words[0] == "note":
                 number = int(words[1])
