@@ -74,7 +74,9 @@ final class Ledger {
     /// A task was confirmed to whoever gave it in.
     func promised(_ id: String, nonce: Int, key: String?) {
         change(id, nonce: nonce) { $0.promisedAt = $0.promisedAt ?? world.now }
-        if let entry = entries[id], entry.nonce != nonce, nonce != 0 { return world.fail("identity", "\(id) is task \(entry.nonce) and \(nonce)") }
+        if let entry = entries[id], entry.nonce != nonce, nonce != 0 {
+            return world.fail("identity", "\(id) is task \(entry.nonce) and \(nonce)")
+        }
         world.tally[.promises] += 1
         guard let key else { return }
         if let other = keys[key], other != id, let entry = entries[other], !entry.isReplayed, entry.ending?.ending.state != "cancelled" {
