@@ -75,6 +75,8 @@ final class EffectPerformer {
                 return nil
             }
         case .dismissal(let worker):
+            // It was given something meanwhile, and is dismissed anew once that is done.
+            guard worker.hands.isEmpty else { return }
             tell(worker) { writer in
                 WorkerDialect.writeDrain(to: &writer)
                 return nil

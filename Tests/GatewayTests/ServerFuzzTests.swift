@@ -68,7 +68,9 @@ private final class Listener {
 
     /// What it was promised and did not get.
     var debt: String? {
-        if link.state != .endedByPeer, !unread.isEmpty { return "half a reply at the end: \(unread.count) bytes" }
+        // Who reads too slowly is cut off in the middle.
+        let isQuick = link.takes == .max && !link.stalls
+        if isQuick, link.state != .endedByPeer, !unread.isEmpty { return "half a reply at the end: \(unread.count) bytes" }
         if isHonest, link.state != .endedByPeer, replies != requests { return "\(replies) replies to \(requests) requests" }
         return nil
     }
