@@ -172,7 +172,7 @@ final class Context {
     }
 
     var nextDeadline: Instant? {
-        guard let pace = paced.nextDeadline else { return timers.nextDeadline }
+        guard !paced.isEmpty, let pace = paced.nextDeadline else { return timers.nextDeadline }
         return min(timers.nextDeadline ?? pace, pace)
     }
 

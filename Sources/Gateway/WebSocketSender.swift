@@ -55,6 +55,7 @@ final class WebSocketSender {
         limitQueue(of: conversation)
     }
 
+    @inline(__always)
     private func put(_ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice? = nil, to conversation: WebSocketConversation) {
         flushLines(of: conversation)
         context.metrics.messagesOut += 1

@@ -114,10 +114,11 @@ final class WebSocketService {
         let limits: WebSocketLimits
         if case .socketClient = conversation.role { limits = sockets.webSocketLimits } else { limits = context.webSocketLimits }
         let (pace, waits) = pace(of: conversation.role)
+        let isBounded = pace.isBounded
         while !isHeldUp(conversation) {
             if waits, hasToRest(conversation, pace, at: now) { break }
             let event = conversation.socket.next(&bytes, &position, limits, context.workspace)
-            if pace.isBounded, isTooFast(event, conversation, pace, at: now) {
+            if isBounded, isTooFast(event, conversation, pace, at: now) {
                 // What came with it is not heard either.
                 position = bytes.count
                 return .taken

@@ -76,20 +76,25 @@ struct WriteQueue {
     /// - Returns: how many slices were filled.
     func gather(into slices: UnsafeMutableBufferPointer<iovec>, arena: UnsafeMutablePointer<UInt8>, bytesMax: Int) -> Int {
         guard !isEmpty else { return 0 }
-        var filled = 0
         var room = bytesMax
-        var entry = front
+        unsafe slices[0] = WriteQueue.slice(front, arena, &room)
+        var filled = 1
         var next = restHead
-        while true {
-            let base = unsafe entry.block?.base ?? arena
-            let length = min(Int(entry.length), room)
-            unsafe slices[filled] = iovec(iov_base: UnsafeMutableRawPointer(base + Int(entry.start)), iov_len: length)
+        while next < rest.count, filled < slices.count, room > 0 {
+            unsafe slices[filled] = WriteQueue.slice(rest[next], arena, &room)
             filled += 1
-            room -= length
-            guard filled < slices.count, room > 0, next < rest.count else { return filled }
-            entry = rest[next]
             next += 1
         }
+        return filled
+    }
+
+    /// Where an entry's bytes lie, as far as there is room for them.
+    @inline(__always)
+    private static func slice(_ entry: borrowing Entry, _ arena: UnsafeMutablePointer<UInt8>, _ room: inout Int) -> iovec {
+        let base = unsafe entry.block?.base ?? arena
+        let length = min(Int(entry.length), room)
+        room -= length
+        return unsafe iovec(iov_base: UnsafeMutableRawPointer(base + Int(entry.start)), iov_len: length)
     }
 
     /// Where in the arena all that waits begins, if it is one piece that ends at `end`.
