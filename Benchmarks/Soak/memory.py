@@ -14,8 +14,8 @@ MIB = 1 << 20
 BOUND_BYTES = 8 * MIB
 BOUND_SHARE = 0.05
 STORES_BYTES = 24 * MIB
-# Seconds until the stores are full with one client a second: 4,096 activities, of which each client makes 0.3.
-FULL_SECONDS = 14_000
+# Seconds until the stores are full with one client a second: some 4,600 activities, of which each client makes 0.3.
+FULL_SECONDS = 15_000
 WINDOW_SECONDS = 20
 LONG_SECONDS = 600
 

@@ -34,6 +34,20 @@ struct BulletinHistoryTests {
         #expect(offsets(history.since(2)) == [5, 6, 9])
     }
 
+    @Test("what was dropped is let go of soon")
+    func letGo() {
+        var history = BulletinHistory(countMax: 1_000, bytesMax: .max)
+        var first: Edition? = edition(1)
+        weak let kept = first
+        if let first { history.append(first) }
+        first = nil
+        for offset: UInt64 in 2...1_000 { history.append(edition(offset)) }
+        #expect(kept != nil)
+        for offset: UInt64 in 1_001...1_200 { history.append(edition(offset)) }
+        #expect(kept == nil)
+        #expect(history.since(200)?.count == 1_000 && history.since(199) == nil)
+    }
+
     @Test("the texts that were written count, and one that is larger than all is held")
     func bytes() {
         var history = BulletinHistory(countMax: 100, bytesMax: 5_300)

@@ -36,7 +36,8 @@ struct BulletinHistory {
         droppedOffset = entries[head].edition.bulletin.offset
         bytes -= entries[head].bytes
         head += 1
-        guard head > 64, head * 2 > entries.count else { return }
+        // What was dropped is held until then: an eighth at most, so that the bounds are bounds, and each entry moves eight times at most.
+        guard head > 64, head * 8 > entries.count else { return }
         entries.removeFirst(head)
         head = 0
     }
