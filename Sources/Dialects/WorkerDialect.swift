@@ -21,6 +21,8 @@ public enum WorkerMessage: Sendable {
     case status(WorkerVitals)
     case drain
     case ping
+    /// A newer token takes the older one's place.
+    case refresh(token: SharedBytes)
 }
 
 /// What a worker's report is about: a task and, where it says so, which of its assignments.
@@ -64,6 +66,7 @@ public enum WorkerDialect {
         }
         if index.equals(type, "ready", in: text) { return try ready(members, text, limits, &scratch) }
         if index.equals(type, "ping", in: text) { return .ping }
+        if index.equals(type, "refresh", in: text) { return .refresh(token: try members.token(in: text, &scratch)) }
         if index.equals(type, "worker_status", in: text) { return .status(try vitals(members, text, limits, &scratch)) }
         if index.equals(type, "drain", in: text) { return .drain }
         let word = index.string(type, in: text) ?? ""
@@ -268,6 +271,9 @@ public enum WorkerDialect {
 
     /// The worker, which asked to leave, may.
     public static func writeDrain(to writer: inout ByteWriter) { writer.append("{\"type\":\"drain\"}") }
+
+    /// The answer to `refresh`, where the token was taken.
+    public static func writeRefreshed(to writer: inout ByteWriter) { writer.append("{\"type\":\"refreshed\"}") }
 
     public static func write(_ refusal: ReportRefusal, of id: TaskID, to writer: inout ByteWriter) {
         writer.object {

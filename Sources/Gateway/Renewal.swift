@@ -15,6 +15,12 @@ extension Context {
         conversation.timer = arm(conversation.id, at: next)
     }
 
+    /// A worker is pinged every third of its lease.
+    func pingInterval(of conversation: WebSocketConversation) -> TimeSpan {
+        guard case .worker = conversation.role else { return limits.pingInterval }
+        return TimeSpan(nanoseconds: limits.workerLease.nanoseconds / 3)
+    }
+
     /// A newer token takes the place of the older one, if it is good and of the same user.
     ///
     /// - Returns: whether it did.
@@ -23,7 +29,7 @@ extension Context {
         case .principal(let principal) where principal.user == conversation.principal.user:
             conversation.principal = principal
             disarm(conversation.timer)
-            arm(conversation, at: now + limits.pingInterval, now: now)
+            arm(conversation, at: now + pingInterval(of: conversation), now: now)
             return true
         case .principal, .refused, .anonymous:
             return false

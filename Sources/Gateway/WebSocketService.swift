@@ -263,7 +263,7 @@ final class WebSocketService {
         guard text.count <= context.limits.inlineWorkBytes else {
             return review(conversation, .readWorkerMessage(SharedBytes(copying: text)))
         }
-        answer(conversation, workers.hear(text, from: worker, at: context.moment(now)))
+        answer(conversation, worker, workers.hear(text, from: worker, at: context.moment(now)), at: now)
     }
 
     /// Lets the pool read a large message.
@@ -278,7 +278,8 @@ final class WebSocketService {
         guard conversation.isReviewing, case .worker(let worker) = conversation.role else { return }
         conversation.isReviewing = false
         switch message {
-        case .success(let message): answer(conversation, workers.act(upon: message, from: worker, at: context.moment(now)))
+        case .success(let message):
+            answer(conversation, worker, workers.act(upon: message, from: worker, at: context.moment(now)), at: now)
         case .failure(let problem): sender.tell(conversation) { WorkerDialect.write(problem, to: &$0) }
         }
         context.resumable.append(conversation.id)
@@ -295,13 +296,25 @@ final class WebSocketService {
         }
     }
 
-    private func answer(_ conversation: WebSocketConversation, _ reply: WorkerService.Reply) {
+    private func answer(_ conversation: WebSocketConversation, _ worker: Worker, _ reply: WorkerService.Reply, at now: Instant) {
         switch reply {
         case .none: break
         case .pong: sender.tell(conversation) { WorkerDialect.writePong(to: &$0) }
         case .problem(let problem): sender.tell(conversation) { WorkerDialect.write(problem, to: &$0) }
         case .refusal(let refusal, let id): sender.tell(conversation) { WorkerDialect.write(refusal, of: id, to: &$0) }
+        case .renewal(let token): refresh(conversation, worker, token, at: now)
         }
+    }
+
+    /// A worker goes on with another token, if that one is for its group as well.
+    private func refresh(_ conversation: WebSocketConversation, _ worker: Worker, _ token: SharedBytes, at now: Instant) {
+        guard context.renew(conversation, with: token, at: now) else {
+            return sender.tell(conversation) { WorkerDialect.writeProblem("Invalid or expired token", to: &$0) }
+        }
+        guard conversation.principal.mayWork, conversation.principal.mayWork(in: worker.group.name) else {
+            return sender.close(conversation, .unauthenticated)
+        }
+        sender.tell(conversation) { WorkerDialect.writeRefreshed(to: &$0) }
     }
 
     // MARK: Producers
@@ -411,11 +424,7 @@ final class WebSocketService {
         conversation.queuedBytes = queuedBytes
     }
 
-    /// A worker is pinged every third of its lease.
-    private func pingInterval(of conversation: WebSocketConversation) -> TimeSpan {
-        guard case .worker = conversation.role else { return context.limits.pingInterval }
-        return TimeSpan(nanoseconds: context.limits.workerLease.nanoseconds / 3)
-    }
+    private func pingInterval(of conversation: WebSocketConversation) -> TimeSpan { context.pingInterval(of: conversation) }
 
     /// Whether the other end is taken for gone. A worker whose lease is over is, if two pings went out meanwhile and each had its time: a
     /// server that stood still itself has no say in who else did. Nor has one that does not read what came.

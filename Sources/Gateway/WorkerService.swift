@@ -10,6 +10,8 @@ final class WorkerService {
     enum Reply {
         case none
         case pong
+        /// It has brought a newer token.
+        case renewal(SharedBytes)
         case problem(RequestProblem)
         case refusal(ReportRefusal, TaskID)
     }
@@ -45,6 +47,8 @@ final class WorkerService {
             return .none
         case .ping:
             return .pong
+        case .refresh(let token):
+            return .renewal(token)
         case .status(let vitals):
             context.metrics.workerStatuses += 1
             context.monitor.workerReported(WorkerStatus(

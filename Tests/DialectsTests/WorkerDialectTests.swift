@@ -26,6 +26,7 @@ struct WorkerDialectTests {
         case .status: "status"
         case .drain: "drain"
         case .ping: "ping"
+        case .refresh(let token): "refresh \(token)"
         }
     }
 
@@ -76,6 +77,7 @@ struct WorkerDialectTests {
             (#"{"type":"worker_status","gpus":[{}]}"#, "status"),
             (#"{"type":"drain"}"#, "drain"),
             (#"{"type":"ping"}"#, "ping"),
+            (#"{"type":"refresh","token":"a.b.c"}"#, "refresh a.b.c"),
             (#"{ "type" : "p\u0069ng" }"#, "ping"),
             (#"{"type":"ping","type":"drain"}"#, "drain"),
         ])
@@ -88,6 +90,7 @@ struct WorkerDialectTests {
         arguments: [
             ("[]", "Invalid request: a JSON object is expected"),
             (#""ping""#, "Invalid request: a JSON object is expected"),
+            (#"{"type":"refresh","token":""}"#, "Invalid request: token required"),
             ("{}", "Invalid request: type required"),
             (#"{"type":null}"#, "Invalid request: type required"),
             (#"{"type":5}"#, "Invalid request: type must be a text"),
@@ -216,7 +219,7 @@ struct WorkerDialectTests {
                 switch try readMessage(#"{"type":"\#(type)","taskId":"t"\#(member)}"#) {
                 case .complete(_, let completion): completion.cost
                 case .failed(_, let fault): fault.cost
-                case .ready, .progress, .logs, .chunk, .status, .drain, .ping: nil
+                case .ready, .progress, .logs, .chunk, .status, .drain, .ping, .refresh: nil
                 }
             #expect(cost == expected.map { .raw(SharedBytes($0)) })
         }
@@ -268,12 +271,13 @@ struct WorkerDialectTests {
                     + #""payload":{"model":"m\u0031","messages":[ ],"data":{"n": 1.0}}}"#)
     }
 
-    @Test("cancel, task_ack, pong and drain")
+    @Test("cancel, task_ack, pong, drain and refreshed")
     func words() throws {
         let id = TaskID(high: 0x1e96_51fd_6aa1_4b2c, low: 0x9d5e_0123_4567_89ab)
         #expect(try written { WorkerDialect.writeCancel(id, to: &$0) } == #"{"type":"cancel","taskId":"\#(Self.uuid)"}"#)
         #expect(try written { WorkerDialect.writeAcknowledgement(id, to: &$0) } == #"{"type":"task_ack","taskId":"\#(Self.uuid)"}"#)
         #expect(try written { WorkerDialect.writePong(to: &$0) } == #"{"type":"pong"}"#)
+        #expect(try written { WorkerDialect.writeRefreshed(to: &$0) } == #"{"type":"refreshed"}"#)
         #expect(try written { WorkerDialect.writeDrain(to: &$0) } == #"{"type":"drain"}"#)
     }
 
