@@ -138,6 +138,12 @@ public struct Limits: Sendable {
     /// Letters that one request replays: each is a task, written down before the answer.
     public var replaysPerRequestMax = 100
 
+    // MARK: Revoked tokens
+
+    /// Users whose tokens are revoked, until an operator forgets them: some 250 bytes each. How long such a token would be good, only its
+    /// issuer knows.
+    public var revocationsMax = 100_000
+
     // MARK: Workers
 
     /// A worker of which nothing was heard for so long has lost its tasks: two pings, a third of this apart, were not answered.

@@ -30,23 +30,8 @@ public enum DeadLetterAPI {
         limit: SharedBytes?, cursor: SharedBytes?, group: SharedBytes?
     ) throws(RequestProblem) -> Question {
         Question(
-            limit: try QueryLimit.read(limit, default: limitDefault, max: limitMax), before: try readCursor(cursor),
-            group: DispatchAPI.named(group))
-    }
-
-    private static func readCursor(_ text: SharedBytes?) throws(RequestProblem) -> UInt64? {
-        guard let text, !text.isEmpty else { return nil }
-        var number: UInt64 = 0
-        let digits = text.span
-        for index in digits.indices {
-            let digit = digits[index] &- UInt8(ascii: "0")
-            let (tens, isTooLarge) = number.multipliedReportingOverflow(by: 10)
-            guard digit < 10, !isTooLarge, tens <= .max - UInt64(digit) else {
-                throw .outOfRange(member: "cursor", expected: "the nextCursor of an earlier answer")
-            }
-            number = tens + UInt64(digit)
-        }
-        return number
+            limit: try QueryLimit.read(limit, default: limitDefault, max: limitMax),
+            before: try QueryLimit.readCursor(cursor, expected: "the nextCursor of an earlier answer"), group: DispatchAPI.named(group))
     }
 
     /// Reads the body of POST /api/dead-letters/replay.

@@ -69,6 +69,20 @@ struct Members {
         return text
     }
 
+    /// A text, or a whole number as text: programs have both for what they call an id.
+    func textOrNumber(
+        _ name: StaticString, _ bytesMax: Int, _ bytes: Span<UInt8>, _ scratch: inout ByteWriter
+    ) throws(RequestProblem) -> SharedBytes? {
+        guard let node = node(name, in: bytes) else { return nil }
+        switch index.kind(of: node) {
+        case .string: return try text(node, name, bytesMax: bytesMax, in: bytes, &scratch)
+        case .number:
+            guard let number = index.int(node, in: bytes) else { throw .wrongType(member: name, expected: "a text or a whole number") }
+            return SharedBytes(String(number))
+        case .object, .array, .bool, .null: throw .wrongType(member: name, expected: "a text or a whole number")
+        }
+    }
+
     private func tooLong(_ name: StaticString, _ bytesMax: Int) -> RequestProblem {
         .outOfRange(member: name, expected: "at most \(bytesMax) bytes long")
     }

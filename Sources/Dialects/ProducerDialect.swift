@@ -200,12 +200,14 @@ private struct Reader {
 
     private func registration(_ id: TaskID, _ text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> TaskRegistration {
         TaskRegistration(
-            id: id, user: try user(text, &scratch), project: try textOrNumber("project_id", Principal.userBytesMax, text, &scratch),
+            id: id, user: try user(text, &scratch), project: try members.textOrNumber("project_id", Principal.userBytesMax, text, &scratch),
             type: try members.text("task_type", bytesMax: limits.nameBytesMax, in: text, &scratch), metadata: try object("metadata", text))
     }
 
     private func user(_ text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> SharedBytes {
-        guard let user = try textOrNumber("user_id", Principal.userBytesMax, text, &scratch) else { throw .missing(member: "user_id") }
+        guard let user = try members.textOrNumber("user_id", Principal.userBytesMax, text, &scratch) else {
+            throw .missing(member: "user_id")
+        }
         // A task without an owner is everybody's, and nobody could open a socket under a name that no path can have.
         guard TaskID(user.span) != nil else {
             throw .outOfRange(member: "user_id", expected: "1 to \(Principal.userBytesMax) bytes of printable text")
@@ -218,7 +220,7 @@ private struct Reader {
             reported: try members.number("progress", in: text).map { min(max($0, 0), 100) },
             message: try words("message", text, &scratch), step: try words("step", text, &scratch),
             stepInfo: try object("step_info", text).map { info throws(RequestProblem) in try info.bounded("step_info", limits) },
-            currentStep: try textOrNumber("current_step", limits.progressTextBytesMax, text, &scratch),
+            currentStep: try members.textOrNumber("current_step", limits.progressTextBytesMax, text, &scratch),
             totalSteps: try count("total_steps", text), completedSteps: try count("completed_steps", text))
     }
 
@@ -234,7 +236,7 @@ private struct Reader {
     private func fault(_ text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> TaskEvent.Fault {
         TaskEvent.Fault(
             error: value("error", text).map { .raw($0) } ?? .plain(Reader.unsaid),
-            code: try textOrNumber("error_code", limits.nameBytesMax, text, &scratch),
+            code: try members.textOrNumber("error_code", limits.nameBytesMax, text, &scratch),
             type: try members.text("error_type", bytesMax: limits.nameBytesMax, in: text, &scratch),
             details: value("error_details", text))
     }
@@ -253,22 +255,6 @@ private struct Reader {
 
     private func words(_ name: StaticString, _ text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> SharedBytes? {
         try members.text(name, bytesMax: limits.progressTextBytesMax, in: text, &scratch)
-    }
-
-    /// A text, or a whole number as text: programs have both for what they call an id.
-    private func textOrNumber(
-        _ name: StaticString, _ bytesMax: Int, _ text: Span<UInt8>, _ scratch: inout ByteWriter
-    ) throws(RequestProblem) -> SharedBytes? {
-        guard let node = members.node(name, in: text) else { return nil }
-        switch members.index.kind(of: node) {
-        case .string: return try members.text(node, name, bytesMax: bytesMax, in: text, &scratch)
-        case .number:
-            guard let number = members.index.int(node, in: text) else {
-                throw .wrongType(member: name, expected: "a text or a whole number")
-            }
-            return SharedBytes(String(number))
-        case .object, .array, .bool, .null: throw .wrongType(member: name, expected: "a text or a whole number")
-        }
     }
 
     private func count(_ name: StaticString, _ text: Span<UInt8>) throws(RequestProblem) -> Int? {

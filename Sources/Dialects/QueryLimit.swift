@@ -1,4 +1,5 @@
-// QueryLimit: how many entries a query asks for: `?limit=`. Digits and nothing else.
+// QueryLimit: how many entries a query asks for, `?limit=`, and from where on, where `?cursor=` is an entry's number. Digits and nothing
+// else.
 internal import Base
 
 enum QueryLimit {
@@ -16,5 +17,22 @@ enum QueryLimit {
         }
         guard value >= 1 else { throw .outOfRange(member: "limit", expected: "a whole number from 1 to \(max)") }
         return value
+    }
+
+    /// - Parameters:
+    ///   - text: percent-decoded; nil where there is none.
+    ///   - expected: what a cursor is.
+    /// - Returns: the number of the entry that the asked ones are before; nil where none is named.
+    static func readCursor(_ text: SharedBytes?, expected: String) throws(RequestProblem) -> UInt64? {
+        guard let text, !text.isEmpty else { return nil }
+        var number: UInt64 = 0
+        let digits = text.span
+        for index in digits.indices {
+            let digit = digits[index] &- UInt8(ascii: "0")
+            let (tens, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            guard digit < 10, !isTooLarge, tens <= .max - UInt64(digit) else { throw .outOfRange(member: "cursor", expected: expected) }
+            number = tens + UInt64(digit)
+        }
+        return number
     }
 }

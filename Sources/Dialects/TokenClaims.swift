@@ -85,7 +85,9 @@ public struct TokenClaims: Hashable, Sendable {
             // RFC 7519 §4.1.3: who does not find himself in the audience MUST reject the token.
             throw .unexpectedAudience
         }
-        return Principal(user: subject, role: role, tasks: tasks, groups: groups, expiry: end)
+        // A time that has not come says nothing about when it was issued.
+        let issuedAt = issuedAt.flatMap { $0 <= now.advanced(by: leeway) ? $0 : nil }
+        return Principal(user: subject, role: role, tasks: tasks, groups: groups, expiry: end, issuedAt: issuedAt)
     }
 
     /// Appends the claims as JSON, times in whole seconds, rounded down.

@@ -28,6 +28,8 @@ public enum TokenProblem: Error, Hashable, Sendable {
     case signature
     case expired
     case notYetValid
+    /// Its user's tokens were revoked after it was issued.
+    case revoked
     case wrongIssuer
     case wrongAudience
     /// The token names an audience and this server has no name to find in it.
@@ -36,8 +38,16 @@ public enum TokenProblem: Error, Hashable, Sendable {
     /// Of a wrong type, out of bounds, or a word that nobody knows.
     case malformed(Claim)
 
-    /// What the bearer hears.
+    /// What the bearer hears of any other.
     public static let message: StaticString = "Invalid or expired token"
+
+    /// What the bearer hears. Whose token was revoked has a good one, and learns nothing about how to forge another.
+    public var words: StaticString {
+        switch self {
+        case .revoked: "The token was revoked"
+        case _: TokenProblem.message
+        }
+    }
 
     /// What the log says.
     public var reason: StaticString {
@@ -57,6 +67,7 @@ public enum TokenProblem: Error, Hashable, Sendable {
         case .signature: "the token's signature does not match"
         case .expired: "the token has expired"
         case .notYetValid: "the token is not valid yet"
+        case .revoked: "the token was revoked"
         case .wrongIssuer: "the token's issuer is another"
         case .wrongAudience: "the token is for another audience"
         case .unexpectedAudience: "the token is for an audience, and none is configured"

@@ -22,6 +22,8 @@ public struct Principal: Hashable, Sendable {
     public let groups: [SharedBytes]?
     /// From when on this one may do nothing any more, the clocks' leeway included; nil for never.
     public let expiry: WallTime?
+    /// When the token or certificate was issued; nil where it does not say.
+    public let issuedAt: WallTime?
 
     /// A user's id: as long as a task's.
     public static let userBytesMax = TaskID.bytesMax
@@ -30,9 +32,12 @@ public struct Principal: Hashable, Sendable {
     /// Groups of a worker: the same.
     public static let groupsMax = 128
 
+    /// Who has shown a token, or a certificate.
+    ///
     /// - Precondition: at most ``tasksMax`` tasks, and ``groupsMax`` groups.
     public init(
-        user: SharedBytes, role: Role = .user, tasks: [TaskID] = [], groups: [SharedBytes]? = nil, expiry: WallTime? = nil
+        user: SharedBytes, role: Role = .user, tasks: [TaskID] = [], groups: [SharedBytes]? = nil, expiry: WallTime? = nil,
+        issuedAt: WallTime? = nil
     ) {
         precondition(tasks.count <= Principal.tasksMax, "a list of \(tasks.count) tasks")
         precondition(groups?.count ?? 0 <= Principal.groupsMax, "a list of \(groups?.count ?? 0) groups")
@@ -41,26 +46,49 @@ public struct Principal: Hashable, Sendable {
         self.tasks = tasks
         self.groups = groups
         self.expiry = expiry
-        isTrusted = false
+        self.issuedAt = issuedAt
+        ground = .credential
     }
 
-    /// Whether the operator trusts whoever can speak to the server at all.
-    private let isTrusted: Bool
+    /// What is known of one rests on this.
+    private enum Ground: Hashable {
+        case nothing
+        /// What one says oneself, where no more is asked for.
+        case word
+        /// A token, or a certificate.
+        case credential
+        /// The operator trusts whoever can speak to the server at all.
+        case trust
+    }
 
-    private init(isTrusted: Bool) {
-        user = nil
+    private let ground: Ground
+
+    private init(user: SharedBytes?, _ ground: Ground) {
+        self.user = user
         role = .user
         tasks = []
         groups = nil
         expiry = nil
-        self.isTrusted = isTrusted
+        issuedAt = nil
+        self.ground = ground
     }
 
     /// Whoever speaks on a surface that asks for no token: may do what the surface offers, with what belongs to nobody.
-    public static let anonymous = Principal(isTrusted: false)
+    public static let anonymous = Principal(user: nil, .nothing)
 
     /// Whoever speaks where the operator asks nobody who he is: may do everything, with everybody's tasks.
-    public static let trusted = Principal(isTrusted: true)
+    public static let trusted = Principal(user: nil, .trust)
+
+    /// Whoever says on such a surface who he is, and is believed.
+    public static func named(_ user: SharedBytes) -> Principal { Principal(user: user, .word) }
+
+    /// What the one has shown, as far as revoking goes; nil for who has shown nothing.
+    public var credential: Credential? {
+        guard ground == .credential, let user else { return nil }
+        return Credential(user: user, issuedAt: issuedAt)
+    }
+
+    private var isTrusted: Bool { ground == .trust }
 
     public var isAnonymous: Bool { user == nil }
 

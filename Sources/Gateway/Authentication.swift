@@ -29,6 +29,10 @@ enum Surface: Hashable, Sendable, CaseIterable {
     case registry
     /// N: tasks that run elsewhere are reported.
     case producer
+    /// A user's own tokens are revoked.
+    case account
+    /// Anybody's tokens are revoked.
+    case revocations
     /// What an operator looks at.
     case operations
 }
@@ -50,6 +54,8 @@ extension Route {
         // The token may come later, with Socket.IO's CONNECT.
         case .engine: nil
         case .workerSocket: .worker
+        case .revocations(.logOut): .account
+        case .revocations: .revocations
         case .metrics, .echoSocket: .operations
         // A balancer has no token, and a browser sends none when it loads a page; neither hears anything about anybody.
         case .health, .readiness, .asset: nil
@@ -96,11 +102,11 @@ public struct Authentication: Sendable {
         case (.off, _): .nothing
         case (.users, .dispatch), (.users, .worker), (.users, .hub), (.users, .monitor), (.users, .registry), (.users, .operations):
             .nothing
-        case (.users, .letters), (.users, .task), (.users, .user): .token
-        case (.all, .dispatch), (.all, .letters), (.all, .task), (.all, .user), (.all, .hub), (.all, .monitor): .token
+        case (.users, .letters), (.users, .task), (.users, .user), (.users, .account): .token
+        case (.all, .dispatch), (.all, .letters), (.all, .task), (.all, .user), (.all, .account), (.all, .hub), (.all, .monitor): .token
         case (.users, .producer), (.all, .producer), (.all, .registry): .publisher
         case (.all, .worker): .worker
-        case (.all, .operations): .admin
+        case (.users, .revocations), (.all, .revocations), (.all, .operations): .admin
         }
     }
 
@@ -153,7 +159,8 @@ public struct Authentication: Sendable {
         guard mode != .off, surface == .worker, let certificate, now < certificate.expiry, TaskID(certificate.name.span) != nil else {
             return .anonymous
         }
-        return .principal(Principal(user: certificate.name, role: .worker, expiry: certificate.expiry))
+        return .principal(Principal(
+            user: certificate.name, role: .worker, expiry: certificate.expiry, issuedAt: certificate.issuedAt))
     }
 
     /// Whose a token is, wherever it came from.
@@ -204,11 +211,11 @@ enum Refusal: Hashable, Sendable {
         }
     }
 
-    /// What the one hears: of a bad token not what is bad about it.
+    /// What the one hears: of a bad token not what is bad about it, unless it was revoked.
     var words: StaticString {
         switch self {
         case .noToken: "A bearer token is needed"
-        case .token: TokenProblem.message
+        case .token(let problem): problem.words
         case .role(.worker): "This needs a token of role worker"
         case .role(.publisher): "This needs a token of role publisher"
         case .role(.admin): "This needs a token of role admin"

@@ -15,6 +15,8 @@ enum CloseReason {
     case unknownTask
     /// The token is missing, wrong, or over: 4003 of documents G and N.
     case unauthenticated
+    /// The token was revoked: as one that is over.
+    case revoked
     /// The watcher said nothing for too long: document G's 4000.
     case idle
     /// There are as many clients as may be; it may come back.
@@ -41,7 +43,7 @@ enum CloseReason {
         case .silent, .tooFast, .unfinished: .policyViolation
         case .slowConsumer, .overloaded, .inputOverfull, .shortOfMemory: .tryAgainLater
         case .unknownTask: CloseCode(rawValue: 4004)
-        case .unauthenticated: CloseCode(rawValue: 4003)
+        case .unauthenticated, .revoked: CloseCode(rawValue: 4003)
         case .idle: CloseCode(rawValue: 4000)
         case .replaced: CloseCode(rawValue: 4001)
         case .sessionOver: .normal
@@ -58,6 +60,7 @@ enum CloseReason {
         case .slowConsumer: "messages are read too slowly"
         case .unknownTask: "task not found or access denied"
         case .unauthenticated: "authentication failed"
+        case .revoked: "token was revoked"
         case .idle: "no message for too long"
         case .overloaded: "too many clients"
         case .replaced: "another connection took over the session"

@@ -18,6 +18,8 @@ final class Context {
     let log: Log
     let broker: Broker
     let monitor: Monitor
+    /// Whose tokens are refused.
+    var revocations: Revocations
     /// For names that nobody may guess.
     var random: Randomness
     let workspace = WebSocketWorkspace()
@@ -90,6 +92,7 @@ final class Context {
         watermark = Watermark(highBytes: limits.memoryHighBytes, patience: limits.memoryPatience)
         index = JSONIndex(limits: limits.json)
         broker = Broker(limits: limits, random: random)
+        revocations = Revocations(countMax: limits.revocationsMax)
         monitor = Monitor(limits: limits, thresholds: settings.thresholds, random: random)
     }
 

@@ -101,7 +101,7 @@ final class EffectPerformer {
             case .replays(let tasks, _, _): return tasks.allSatisfy { !$0.isRecorded }
             case .verdict(let judgement): return judgement.isUnwritten
             case .verdicts(let judgements): return judgements.contains(where: \.isUnwritten) && judgements.allSatisfy(\.isRefused)
-            case .removed, .cancelled, .deployment, .deploymentRemoved, .letterRemoved: return false
+            case .removed, .cancelled, .deployment, .deploymentRemoved, .letterRemoved, .revoked, .revocationRemoved: return false
             }
         case .outcome: return true
         // A socket's verdicts come in the order of its reports; a letter whose task was refused stays by itself.

@@ -75,8 +75,12 @@ final class EventStreamService {
         guard replayer.found(conversation.id, number: number, content),
             case .inquiring(.missedEvents(let position, let principal)) = conversation.request
         else { return }
-        // Meanwhile the task may be gone, and another have its name: one that is not for this client, or that it has nothing of.
-        if let task = context.broker.task(position.task), principal.maySee(taskOwner: task.user, taskID: task.id) {
+        // Meanwhile the token may be revoked, the task gone, and another have its name: one that is not for this client, or that it has
+        // nothing of.
+        if context.revocations.covers(principal) {
+            let refusal = Refusal.token(.revoked)
+            responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+        } else if let task = context.broker.task(position.task), principal.maySee(taskOwner: task.user, taskID: task.id) {
             answer(conversation, task, position.epoch == task.stream.origin.epoch ? position : nil, principal, at: now)
         } else {
             responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
@@ -300,6 +304,9 @@ final class EventStreamService {
         release(conversation, watcher, below: .max)
         finish(conversation, watcher, keepsAlive: false)
     }
+
+    /// Ends the stream and its connection; what was held back does not go out.
+    func breakOff(_ conversation: HTTPConversation, _ watcher: EventWatcher) { finish(conversation, watcher, keepsAlive: false) }
 
     private func finish(_ conversation: HTTPConversation, _ watcher: EventWatcher, keepsAlive: Bool) {
         var shape = watcher.shape

@@ -14,7 +14,11 @@ extension HubService {
         let unsent = firstUnsent(conversation, upTo: number)
         let positions = heard.map { reached($0, client.pictures[$0.task], firstUnsent: unsent) }
         let silent = client.deaf.map { StreamPosition(task: $0, epoch: 0, sequence: 0) }
-        resumable.park(session, positions + silent, after: client.predecessor, at: now)
+        // Whose token was revoked is not waited for.
+        if !context.revocations.covers(conversation.principal) {
+            resumable.park(
+                session, positions + silent, after: client.predecessor, of: conversation.principal.credential, at: now)
+        }
         end(session, conversation, client, at: now)
     }
 
@@ -47,6 +51,11 @@ extension HubService {
     var nextExpiry: Instant? { resumable.nextExpiry }
 
     func expire(at now: Instant) { resumable.expire(at: now) }
+
+    /// Gives up the sessions of clients whose tokens were revoked.
+    ///
+    /// - Returns: how many there were.
+    func dropRevoked() -> Int { resumable.drop { context.revocations.covers($0.credential) } }
 
     /// Its client is known by a newer name.
     func drop(_ id: ClientID, of user: SharedBytes, at now: Instant) { _ = resumable.take(id, for: user, at: now) }

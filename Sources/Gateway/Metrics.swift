@@ -44,6 +44,9 @@ struct Metrics {
     var socketReturns: UInt64 = 0
     var socketClientsTooFast: UInt64 = 0
     var samples: UInt64 = 0
+    var revocations = 0
+    var revokedTokens: UInt64 = 0
+    var revokedConnections: UInt64 = 0
     var requests: UInt64 = 0
     var requestsMalformed: UInt64 = 0
     var requestsTimedOut: UInt64 = 0
@@ -119,6 +122,11 @@ struct Metrics {
         page.gauge("input_bytes", "Bytes of requests and messages that have come in part.", inputBytes, to: &writer)
         page.gauge("memory_bytes", "Memory that the process holds, as it was last looked at.", memoryBytes, to: &writer)
         page.gauge("memory_high_bytes", "Memory beyond which nobody new is let in; 0 for any.", memoryHighBytes, to: &writer)
+        page.gauge("revocations", "Users whose tokens were revoked.", revocations, to: &writer)
+        page.counter("revoked_tokens_refused_total", "Revoked tokens that were shown and refused.", revokedTokens, to: &writer)
+        page.counter(
+            "revoked_connections_total", "Sockets, streams and sessions closed because their token was revoked.", revokedConnections,
+            to: &writer)
         writeSockets(&page, to: &writer)
         writeTasks(broker, &page, to: &writer)
         page.counter("turns_total", "Turns of the loop.", turns, to: &writer)

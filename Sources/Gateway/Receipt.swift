@@ -21,6 +21,9 @@ enum Receipt {
     case replayed(TaskRecord, of: TaskID, TaskState)
     case replays([TaskRecord], refused: Int, remaining: Int)
     case letterRemoved(TaskID)
+    /// A user's tokens are refused, and what was open with them was closed; or they are taken again.
+    indirect case revoked(Revocation, closed: Int)
+    case revocationRemoved(SharedBytes)
 }
 
 /// What became of an event that an outside program reported, and the task by which it stands or falls.

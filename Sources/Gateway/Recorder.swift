@@ -121,7 +121,9 @@ struct Recorder {
             case let record where record.task.map(names.contains) ?? false: break
             // Who listens was told, and nothing builds upon it: what is newer need not wait for it.
             case .activityNoted: lost += 1
-            case .ended, .removed, .resumed, .letterKept, .letterRemoved, .deploymentChanged, .deploymentRemoved: keep(failure)
+            case .ended, .removed, .resumed, .letterKept, .letterRemoved, .deploymentChanged, .deploymentRemoved, .revoked,
+                .revocationRemoved:
+                keep(failure)
             case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed,
                 .alertChanged:
                 if unwrittenBytes <= bytesMax { keep(failure) } else { lost += 1 }
@@ -204,7 +206,7 @@ extension Record {
         case .happened(let row): row.taskID
         case .ended(let ending): ending.id
         case .sessionOpened, .sessionTouched, .sessionClosed: nil
-        case .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved: nil
+        case .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved, .revoked, .revocationRemoved: nil
         }
     }
 }

@@ -25,7 +25,7 @@ extension Context {
     ///
     /// - Returns: whether it did.
     func renew(_ conversation: WebSocketConversation, with token: SharedBytes, at now: Instant) -> Bool {
-        switch settings.authentication.verify(token.span, at: moment(now).wall) {
+        switch screen(settings.authentication.verify(token.span, at: moment(now).wall)) {
         case .principal(let principal) where principal.user == conversation.principal.user:
             conversation.principal = principal
             disarm(conversation.timer)

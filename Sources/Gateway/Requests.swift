@@ -18,6 +18,7 @@ final class Requests {
     private let producers: ProducerService
     private let hub: HubRequests
     private let letters: LetterRequests
+    private let revocations: RevocationRequests
     private let monitor: MonitorRequests
     private let eventStreams: EventStreamService
     private let sockets: SocketService
@@ -38,6 +39,8 @@ final class Requests {
         hub = HubRequests(context, responses: responses, clients: hubClients)
         monitor = MonitorRequests(context, responses: responses)
         letters = LetterRequests(context, responses: responses)
+        revocations = RevocationRequests(
+            context, responses: responses, eventStreams: eventStreams, hubClients: hubClients, sockets: sockets)
         self.eventStreams = eventStreams
         self.sockets = sockets
     }
@@ -78,18 +81,17 @@ final class Requests {
             context.log.debug("request refused", ("reason", refusal.reason), ("peer", conversation.peer))
             // A browser can read a close code, but not the status of a refused handshake: documents G and N ask for 4003.
             switch route {
-            case .taskSocket, .userSocket, .hubSocket: return upgrades.refuse(conversation, .unauthenticated, head, bytes, at: now)
-            case _ where route.surface == .user || route.surface == .producer:
-                users.refuse(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
-            case _: responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+            case .taskSocket, .userSocket, .hubSocket:
+                return upgrades.refuse(conversation, refusal == .token(.revoked) ? .revoked : .unauthenticated, head, bytes, at: now)
+            case _: refuse(conversation, route, refusal, at: now)
             }
             return nil
         }
-        if let words = mediaProblem(route, head, bytes) {
+        if let words = route.contentProblem(head, bytes) {
             if route.surface == .producer {
-                users.refuse(conversation, .unsupportedMediaType, words, extra: Requests.acceptedCodings, at: now)
+                users.refuse(conversation, .unsupportedMediaType, words, extra: Route.acceptedCodings, at: now)
             } else {
-                responses.fail(conversation, .unsupportedMediaType, words, extra: Requests.acceptedCodings, at: now)
+                responses.fail(conversation, .unsupportedMediaType, words, extra: Route.acceptedCodings, at: now)
             }
             return nil
         }
@@ -106,8 +108,8 @@ final class Requests {
         case .submit, .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .replayLetters, .gpuTask, .gpuConnections,
             .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
             .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .deployments, .createDeployment,
-            .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts, .fleet, .health,
-            .readiness, .metrics, .asset:
+            .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts, .fleet,
+            .revocations, .health, .readiness, .metrics, .asset:
             let key = head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) }
             conversation.request = .reading(route, key: key, principal)
             askForBody(conversation)
@@ -138,6 +140,7 @@ final class Requests {
         let wall = context.moment(now).wall
         var identity = authentication.identify(head, bytes, at: wall, scratch: &context.scratch)
         if identity == .anonymous { identity = authentication.identify(conversation.certificate, at: wall, to: surface) }
+        identity = context.screen(identity)
         let admission = authentication.admit(identity, to: surface)
         if case .admitted(let principal) = admission, principal.neverExpires, !hasWarnedOfEndlessTokens {
             hasWarnedOfEndlessTokens = true
@@ -152,7 +155,15 @@ final class Requests {
         guard principal == .anonymous, head.method == .get || head.method == .head, head.target.query != nil,
             let user = try? QueryText(of: head.target, in: bytes).value(of: "user_id"), TaskID(user.span) != nil
         else { return principal }
-        return Principal(user: user)
+        return .named(user)
+    }
+
+    private func refuse(_ conversation: HTTPConversation, _ route: Route, _ refusal: Refusal, at now: Instant) {
+        if route.surface == .user || route.surface == .producer {
+            users.refuse(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+        } else {
+            responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+        }
     }
 
     /// There is no such task, and cannot be: answered as everywhere where there is none.
@@ -161,7 +172,7 @@ final class Requests {
         case .user: users.refuseTask(conversation, at: now)
         case .producer: producers.answer(conversation, Judgement(.refused(.unknownTask)), at: now)
         case .hub: hub.refuseTask(conversation, at: now)
-        case .dispatch, .letters, .task, .worker, .monitor, .registry, .operations:
+        case .dispatch, .letters, .task, .worker, .monitor, .registry, .account, .revocations, .operations:
             responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
         }
     }
@@ -180,13 +191,10 @@ final class Requests {
         return head.method != .get && head.method != .head || head.first(.upgrade) != nil
     }
 
-    /// RFC 9110 §15.5.16: what a refused client may send instead.
-    private static let acceptedCodings: StaticString = "Accept-Encoding: identity\r\n"
-
     // MARK: Whole requests
 
     func finish(_ conversation: HTTPConversation, whole body: inout ByteWriter, at now: Instant) {
-        guard body.count > context.limits.inlineWorkBytes else { return finish(conversation, body.span, at: now) }
+        guard body.count > context.limits.inlineWorkBytes, !isRevoked(conversation) else { return finish(conversation, body.span, at: now) }
         switch conversation.request {
         case .reading(.submit(let form), let key, let principal): review(conversation, body.take(), form, key: key, of: principal)
         case .reading(.report(let verb, let id), _, _): hear(conversation, .readReport(body.take(), verb, id))
@@ -202,6 +210,7 @@ final class Requests {
         }
         guard case .reading(let route, let key, let principal) = conversation.request else { return }
         conversation.request = .none
+        guard !context.revocations.covers(principal) else { return refuse(conversation, route, .token(.revoked), at: now) }
         switch route {
         case .submit(let form):
             guard body.count <= context.limits.inlineWorkBytes else {
@@ -251,6 +260,7 @@ final class Requests {
         case .postActivity: monitor.postActivity(conversation, body, for: principal, at: now)
         case .alerts(let query): monitor.answerAlerts(conversation, query, at: now)
         case .fleet: monitor.answerFleet(conversation, at: now)
+        case .revocations(let route): revocations.answer(conversation, route, body, to: principal, at: now)
         case .health: responses.respond(conversation, .ok, text: "{\"status\":\"ok\"}", at: now)
         case .readiness:
             if context.isDraining {
@@ -266,6 +276,11 @@ final class Requests {
             .notFound, .unknownTask:
             preconditionFailure("a request of this route was answered by its head")
         }
+    }
+
+    /// Whether the token of a request was revoked while its content came.
+    private func isRevoked(_ conversation: HTTPConversation) -> Bool {
+        if case .reading(_, _, let principal) = conversation.request { context.revocations.covers(principal) } else { false }
     }
 
     /// Lets the pool read a large body.
@@ -378,6 +393,8 @@ final class Requests {
         case .replays(let tasks, let refused, let remaining):
             letters.answerReplays(conversation, tasks, refused: refused, remaining: remaining, at: now)
         case .letterRemoved(let id): letters.answerRemoved(conversation, id, at: now)
+        case .revoked(let revocation, let closed): revocations.answerRevoked(conversation, revocation, closed: closed, at: now)
+        case .revocationRemoved(let user): revocations.answerRemoved(conversation, user, at: now)
         }
         context.resumable.append(conversation.id)
     }
@@ -471,19 +488,5 @@ final class Requests {
         context.text.removeAll()
         context.text.append(asset.content)
         responses.respond(conversation, .ok, contentType: asset.contentType, extra: asset.policy, at: now)
-    }
-}
-
-extension Principal {
-    /// Between a user and a key: users' ids have no control characters, so that two pairs never make one text.
-    private static let unitSeparator: UInt8 = 0x1f
-
-    /// An idempotency key as it is remembered: it belongs to its user, and to everybody alike where nobody said who he is.
-    func own(_ key: SharedBytes) -> SharedBytes {
-        var text = ByteWriter(capacity: (user?.count ?? 0) + 1 + key.count)
-        if let user { text.append(user) }
-        text.append(Principal.unitSeparator)
-        text.append(key)
-        return text.take()
     }
 }

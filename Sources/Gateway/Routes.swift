@@ -93,6 +93,20 @@ enum Route {
     /// GET /api/fleet
     case fleet
 
+    // Tokens
+
+    /// POST, GET /api/revocations; DELETE /api/revocations/{user_id}; POST /api/logout
+    case revocations(OfRevocations)
+
+    enum OfRevocations {
+        case list(QueryText)
+        case revoke
+        /// Nil for a name that no user can have.
+        case forget(SharedBytes?)
+        /// By the user whose tokens they are.
+        case logOut
+    }
+
     // The server itself
 
     case health
@@ -134,7 +148,7 @@ struct Routes: ~Copyable, ~Escapable {
         let routes = Routes(head, bytes)
         if let route = routes.dispatch(&scratch) ?? routes.gpu(&scratch) ?? routes.server(echoPath) { return route }
         if let route = routes.user(&scratch) ?? routes.hub(&scratch) { return route }
-        return routes.letters(&scratch) ?? routes.monitor(isTestMode, &scratch) ?? .notFound
+        return routes.letters(&scratch) ?? routes.tokens(&scratch) ?? routes.monitor(isTestMode, &scratch) ?? .notFound
     }
 
     // MARK: The documents
@@ -163,6 +177,13 @@ struct Routes: ~Copyable, ~Escapable {
         }
         guard let captures = match("/api/dead-letters/{task_id}/replay") else { return nil }
         return by(post: .replayLetter(name(captures, &scratch)))
+    }
+
+    private func tokens(_ scratch: inout ByteWriter) -> Route? {
+        if match("/api/revocations") != nil { return by(get: .revocations(.list(query)), post: .revocations(.revoke)) }
+        if match("/api/logout") != nil { return by(post: .revocations(.logOut)) }
+        guard let captures = match("/api/revocations/{user_id}") else { return nil }
+        return by(delete: .revocations(.forget(userName(captures[0], &scratch))))
     }
 
     private func gpu(_ scratch: inout ByteWriter) -> Route? {

@@ -252,6 +252,14 @@ public final class Server {
         settle(at: now)
     }
 
+    /// Goes on refusing the tokens that were revoked in the process before. Before the first connection.
+    ///
+    /// - Parameter revocations: in the order of their numbers, one a user.
+    public func restore(revocations: [Revocation]) {
+        context.revocations.restore(revocations)
+        context.metrics.revocations = context.revocations.count
+    }
+
     /// Takes up again what the process before knew of the fleet. Before the first connection.
     ///
     /// - Parameters:

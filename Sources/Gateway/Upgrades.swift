@@ -122,7 +122,7 @@ final class Upgrades {
             .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
             .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .engine, .deployments,
             .createDeployment, .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts,
-            .fleet, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask:
+            .fleet, .revocations, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask:
             preconditionFailure("only a socket's route is upgraded")
         }
     }
@@ -265,6 +265,6 @@ extension Opening.Role {
     /// Who speaks on the socket: on an open surface a hub's client is whoever it says.
     fileprivate func speaker(_ principal: Principal) -> Principal {
         guard case .hubClient(let request) = self, principal == .anonymous, let user = request.user else { return principal }
-        return Principal(user: user)
+        return .named(user)
     }
 }

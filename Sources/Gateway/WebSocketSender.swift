@@ -318,7 +318,8 @@ final class WebSocketSender {
         guard conversation.socket.startClose() else { return }
         context.log.debug("socket closed", ("connection", conversation.id), ("reason", reason.words))
         switch reason {
-        case .slowConsumer, .silent, .overloaded, .replaced, .inputOverfull: break
+        // Nor is anything more for whose token was revoked.
+        case .slowConsumer, .silent, .overloaded, .replaced, .inputOverfull, .revoked: break
         case .shortOfMemory:
             // What waits is what is to be freed; only a message that has begun to go out is finished.
             conversation.lane = nil

@@ -126,13 +126,20 @@ final class TLSSession {
         guard phase != .handshaking, let certificate = unsafe SSL_get0_peer_certificate(handle),
             unsafe SSL_get_verify_result(handle) == Int(X509_V_OK)
         else { return nil }
-        var end = unsafe tm()
-        guard unsafe ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1 else {
+        guard let expiry = unsafe TLSSession.time(X509_get0_notAfter(certificate)) else { return nil }
+        return unsafe PeerCertificate(
+            name: TLSSession.commonName(X509_get_subject_name(certificate)),
+            issuedAt: TLSSession.time(X509_get0_notBefore(certificate)), expiry: expiry)
+    }
+
+    /// A time of a certificate; nil for one that is none.
+    private static func time(_ text: UnsafePointer<ASN1_TIME>?) -> WallTime? {
+        var parts = unsafe tm()
+        guard unsafe ASN1_TIME_to_tm(text, &parts) == 1 else {
             ERR_clear_error()
             return nil
         }
-        let expiry = WallTime(milliseconds: Int64(unsafe timegm(&end)) * 1_000)
-        return unsafe PeerCertificate(name: TLSSession.commonName(X509_get_subject_name(certificate)), expiry: expiry)
+        return WallTime(milliseconds: Int64(unsafe timegm(&parts)) * 1_000)
     }
 
     /// The subject's common name; empty where it has none, or one that is no name.

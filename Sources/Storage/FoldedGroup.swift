@@ -105,7 +105,7 @@ struct FoldedGroup {
             // Also where the group took the task in: an older one of the name would have made way for it.
             steps.append(.other(place))
         case .letterKept, .letterRemoved, .progressCleared, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
-            .deploymentChanged, .deploymentRemoved:
+            .deploymentChanged, .deploymentRemoved, .revoked, .revocationRemoved:
             steps.append(.other(place))
         }
     }

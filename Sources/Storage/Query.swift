@@ -7,6 +7,7 @@ enum Query: Int, CaseIterable {
     case findTask, assignTask, requeueTask, endTask, endAssignedTask, raiseSequence, removeTask
     case removePayload, removeMetadata, removeOutcome, removeEvents, removeLogs, removeProgress
     case keepLetter, removeLetter, readLetters
+    case keepRevocation, removeRevocation, readRevocations
     case openSession, touchSession, closeSession, closeForgottenSessions
     case insertActivity, changeAlert, changeDeployment, removeDeployment
     case countTasks, liveTasks, endedTasks, readTask
@@ -86,6 +87,12 @@ enum Query: Int, CaseIterable {
             SELECT number, id, user_id, project_id, task_group, model, type, priority, provider, timeout_ms, retries, attempts,
                 idempotency_key, created_at, failed_at, failure, words, payload FROM dead_letters ORDER BY number
             """
+
+        // The user's earlier one gives way.
+        case .keepRevocation:
+            "INSERT OR REPLACE INTO revocations (number, user_id, before, revoked_at, revoked_by) VALUES (?, ?, ?, ?, ?)"
+        case .removeRevocation: "DELETE FROM revocations WHERE user_id = ?"
+        case .readRevocations: "SELECT number, user_id, before, revoked_at, revoked_by FROM revocations ORDER BY number"
 
         case .openSession:
             """

@@ -1,6 +1,6 @@
 // Recovery: what the last process left, read back when the next one starts: the tasks that were under way and those that ended a little
-// while ago, the registry of deployments, and what was wrong. Decides nothing: whether a task waits again, runs again or fails is the
-// broker's, and whether an alert still holds the monitor's.
+// while ago, the registry of deployments, what was wrong, and whose tokens are refused. Decides nothing: whether a task waits again, runs
+// again or fails is the broker's, and whether an alert still holds the monitor's.
 import Base
 public import Domain
 
@@ -16,13 +16,19 @@ public struct Recovery: Sendable {
     public var alerts: [Alert]
     /// Tasks that failed and may be tried again, in the order of their numbers.
     public var letters: [DeadLetter]
+    /// Tokens that are refused, in the order of their numbers.
+    public var revocations: [Revocation]
 
-    public init(live: [TaskImage], ended: [TaskImage], deployments: [Deployment], alerts: [Alert], letters: [DeadLetter] = []) {
+    public init(
+        live: [TaskImage], ended: [TaskImage], deployments: [Deployment], alerts: [Alert], letters: [DeadLetter] = [],
+        revocations: [Revocation] = []
+    ) {
         self.live = live
         self.ended = ended
         self.deployments = deployments
         self.alerts = alerts
         self.letters = letters
+        self.revocations = revocations
     }
 }
 
@@ -49,7 +55,8 @@ extension Store {
         ended.reverse()
         try Store.checkNames(live, ended)
         return Recovery(
-            live: live, ended: ended, deployments: try deployments(), alerts: try unresolvedAlerts(), letters: try letters())
+            live: live, ended: ended, deployments: try deployments(), alerts: try unresolvedAlerts(), letters: try letters(),
+            revocations: try revocations())
     }
 
     /// A damaged file may have a name twice, which its index knows nothing of: in two forms, or in a page of its own.

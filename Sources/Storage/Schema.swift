@@ -10,7 +10,7 @@ struct Schema: Sendable {
 
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [versionOne, versionTwo, versionThree])
+    static let current = Schema(steps: [versionOne, versionTwo, versionThree, versionFour])
 
     private static let versionOne = [
         // A task. What is large stands beside it, because a row is written anew whenever one of its columns changes.
@@ -222,6 +222,20 @@ struct Schema: Sendable {
             failure INTEGER NOT NULL,
             words BLOB,
             payload BLOB NOT NULL
+        )
+        """,
+    ]
+
+    /// Tokens that are refused before their end. `before` is in seconds, as tokens have it.
+    private static let versionFour = [
+        // The number is the revocation's place among all.
+        """
+        CREATE TABLE revocations (
+            number INTEGER PRIMARY KEY,
+            user_id TEXT NOT NULL UNIQUE,
+            before INTEGER NOT NULL,
+            revoked_at INTEGER NOT NULL,
+            revoked_by TEXT
         )
         """,
     ]

@@ -93,6 +93,8 @@ extension Store {
         case .alertChanged(let alert): try change(alert, &database)
         case .deploymentChanged(let deployment): try change(deployment, &database)
         case .deploymentRemoved(let id): try database.run(.removeDeployment) { $0.add(text: id) }
+        case .revoked(let revocation): try keep(revocation, &database)
+        case .revocationRemoved(let user): try database.run(.removeRevocation) { $0.add(text: user) }
         }
     }
 
@@ -224,7 +226,8 @@ extension Store {
             if fate == .stands { _ = try raise(row.taskID, life, &writing, &database) }
             try insert(row, &database)
         case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .letterKept, .letterRemoved, .progressCleared, .sessionOpened,
-            .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
+            .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved, .revoked,
+            .revocationRemoved:
             preconditionFailure("\(record) is no row of a task")
         }
     }

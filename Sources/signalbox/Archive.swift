@@ -75,6 +75,10 @@ final class Archive {
             log.info("dead letters taken up again", ("letters" as StaticString, recovery.letters.count))
             server.restore(letters: recovery.letters, at: now)
         }
+        if !recovery.revocations.isEmpty {
+            log.info("revocations taken up again", ("users" as StaticString, recovery.revocations.count))
+            server.restore(revocations: recovery.revocations)
+        }
         guard !recovery.live.isEmpty || !recovery.ended.isEmpty else { return }
         log.info("tasks taken up again", ("live" as StaticString, recovery.live.count), ("ended" as StaticString, recovery.ended.count))
         server.restore(live: recovery.live, ended: recovery.ended, at: now)

@@ -114,6 +114,7 @@ struct Option: Sendable {
         milliseconds("max-retry-delay-ms", \.retryDelayMax, "longest pause before any retry"),
         number("max-dead-letters", \.deadLettersMax, 0...100_000, "failed tasks that are kept to be tried again; the oldest give way"),
         bytes("max-dead-letter-bytes", \.deadLetterBytesMax, "bytes that they hold together"),
+        number("max-revocations", \.revocationsMax, 0...10_000_000, "users whose tokens may be revoked"),
         milliseconds("recovery-grace-ms", \.recoveryGrace, "how long after a restart a worker may come back for its task"),
         milliseconds("abandoned-grace-ms", \.abandonedGrace, "how long a cancelled or timed-out task keeps its worker's room"),
         number("max-connections", \.connectionsMax, 1...16_000_000, "connections open at once; the descriptor limit also bounds them"),

@@ -84,7 +84,8 @@ struct BearerTokenTests {
     func foreign(_ place: Int) throws {
         let tasks = ["a", "1e9651fd-6aa1-4b2c-9d5e-0123456789ab"].compactMap { TaskID(SharedBytes($0).span) }
         let end = WallTime(milliseconds: 1_700_003_600_000 + Self.foreignRules.leeway.milliseconds)
-        let principal = Principal(user: SharedBytes("42"), role: .publisher, tasks: tasks, expiry: end)
+        let principal = Principal(
+            user: SharedBytes("42"), role: .publisher, tasks: tasks, expiry: end, issuedAt: WallTime(milliseconds: 1_700_000_000_000))
         #expect(verify(Self.foreign[place], try foreignKeys(), Self.foreignRules) == .principal(principal))
     }
 
@@ -100,7 +101,8 @@ struct BearerTokenTests {
                     audience: [SharedBytes("x"), SharedBytes("signalbox")], issuedAt: Self.now, notBefore: Self.now,
                     expiry: WallTime(milliseconds: 1_700_000_020_000)), secret: secret)
             let principal = Principal(
-                user: SharedBytes("uſer \\ \"7\""), role: role, tasks: tasks, expiry: WallTime(milliseconds: 1_700_000_050_000))
+                user: SharedBytes("uſer \\ \"7\""), role: role, tasks: tasks, expiry: WallTime(milliseconds: 1_700_000_050_000),
+                issuedAt: Self.now)
             #expect(verify(token, keys, Self.foreignRules, at: Self.now) == .principal(principal))
         }
         let least = BearerToken.make(TokenClaims(subject: SharedBytes("7")), secret: secret)

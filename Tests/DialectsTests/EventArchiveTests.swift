@@ -323,7 +323,8 @@ struct EventArchiveTests {
             case .progressed(let row): "progressed \(row.taskID) \(row.sequence) \(row.createdAt.milliseconds)"
             case .logged(let row): "logged \(row.taskID) \(row.sequence) \(row.createdAt.milliseconds)"
             case .submitted, .assigned, .requeued, .resumed, .ended, .removed, .letterKept, .letterRemoved, .progressCleared,
-                .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved:
+                .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged, .deploymentChanged, .deploymentRemoved,
+                .revoked, .revocationRemoved:
                 "other"
             }
         }

@@ -50,6 +50,18 @@ struct TokenClaimsTests {
         #expect(problem(json, rules(leeway: 5), at: WallTime(milliseconds: 1_699_999_994_999)) == .notYetValid)
     }
 
+    @Test("when it was issued is known where it says so; a time that has not come, the leeway included, says nothing")
+    func issue() throws {
+        #expect(try principal(#"{"sub":"7","iat":1699999999.5}"#).issuedAt == WallTime(milliseconds: 1_699_999_999_500))
+        #expect(try principal(#"{"sub":"7","iat":-9223372036854775808}"#).issuedAt == WallTime(milliseconds: .min))
+        #expect(try principal(#"{"sub":"7","iat":1700000005}"#, rules(leeway: 5)).issuedAt?.seconds == 1_700_000_005)
+        // Milliseconds, as some write them, are such a time.
+        for text in ["1700000005.001", "1700000000000", "1e300"] {
+            #expect(try principal(#"{"sub":"7","iat":\#(text)}"#, rules(leeway: 5)).issuedAt == nil, "\(text)")
+        }
+        #expect(try principal(#"{"sub":"7"}"#).credential == Credential(user: SharedBytes("7"), issuedAt: nil))
+    }
+
     @Test("the leeway is at most a minute, and never negative")
     func leeway() {
         #expect(TokenRules(leeway: .seconds(3_600)).leeway == .seconds(60))

@@ -94,4 +94,14 @@ struct PrincipalTests {
         #expect(!eternal.hasExpired(at: WallTime(milliseconds: .max)))
         #expect(eternal.neverExpires)
     }
+
+    @Test("only who has shown a token or a certificate can have it revoked")
+    func credential() {
+        let user = SharedBytes("42")
+        #expect(Principal(user: user, issuedAt: Self.now).credential == Credential(user: user, issuedAt: Self.now))
+        #expect(principal(.admin).credential == Credential(user: user, issuedAt: nil))
+        let named = Principal.named(user)
+        #expect(named.user == user && !named.isAnonymous && named.role == .user && named.mayActFor(user) && !named.maySeeAll)
+        for one in [.named(user), .anonymous, .trusted] as [Principal] { #expect(one.credential == nil) }
+    }
 }

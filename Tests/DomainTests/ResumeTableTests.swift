@@ -62,6 +62,21 @@ struct ResumeTableTests {
         #expect(table.bytes == 0)
     }
 
+    @Test("sessions of those who may not come back are given up, wherever they stand")
+    func dropped() {
+        var table = ResumeTable(waitMax: .seconds(300), sessionsMax: 10, bytesMax: 1 << 20)
+        let sessions = (1...5).map { Self.session("u", $0) }
+        for (place, session) in sessions.enumerated() {
+            let credential = Credential(user: SharedBytes(place % 2 == 0 ? "even" : "odd"), issuedAt: nil)
+            table.park(session, [], of: place == 3 ? nil : credential, at: Self.at(0))
+        }
+        #expect(table.drop { $0.credential?.user == SharedBytes("even") } == 3)
+        #expect(table.drop { $0.credential?.user == SharedBytes("even") } == 0)
+        #expect(sessions.map { table.session($0.id, for: SharedBytes("u"), at: Self.at(1)) != nil } == [false, true, false, true, false])
+        #expect(table.drop { _ in true } == 2)
+        #expect(table.count == 0 && table.bytes == 0 && table.nextExpiry == nil)
+    }
+
     @Test("random sessions agree with an array", arguments: 1...8)
     func chance(_ seed: Int) {
         var random = Seeded(seed: UInt64(seed))
@@ -72,7 +87,7 @@ struct ResumeTableTests {
         var shed = 0
         var now: Int64 = 0
         let positionBytes = MemoryLayout<StreamPosition>.stride
-        func bytes() -> Int { expected.reduce(0) { $0 + 256 + $1.session.user.count + $1.positions.count * positionBytes } }
+        func bytes() -> Int { expected.reduce(0) { $0 + 288 + $1.session.user.count + $1.positions.count * positionBytes } }
         for step in 0..<600 {
             now += Int64.random(in: 0...2, using: &random)
             expected.removeAll { $0.expiry <= Self.at(now) }

@@ -194,7 +194,7 @@ final class Rig {
         case .letterKept(let letter): "letter \(letter.number)"
         case .letterRemoved: "letter gone"
         case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
-            .deploymentChanged, .deploymentRemoved:
+            .deploymentChanged, .deploymentRemoved, .revoked, .revocationRemoved:
             "what is not the broker's"
         }
     }

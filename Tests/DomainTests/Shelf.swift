@@ -82,7 +82,7 @@ final class Shelf {
         case .letterRemoved(let id): #expect(kept.removeValue(forKey: id) != nil, "a letter goes that is not there")
         case .progressCleared(let id): images[id]?.progress = nil
         case .progressed, .logged, .happened, .sessionOpened, .sessionTouched, .sessionClosed, .activityNoted, .alertChanged,
-            .deploymentChanged, .deploymentRemoved:
+            .deploymentChanged, .deploymentRemoved, .revoked, .revocationRemoved:
             Issue.record("a record that is not the broker's")
         }
     }

@@ -56,6 +56,8 @@ struct AuthenticationTests {
             .monitor: [.all: .token],
             .registry: [.all: .publisher],
             .producer: [.users: .publisher, .all: .publisher],
+            .account: [.users: .token, .all: .token],
+            .revocations: [.users: .admin, .all: .admin],
             .operations: [.all: .admin],
         ]
         let authentication = try Self.authentication(mode)
@@ -69,8 +71,8 @@ struct AuthenticationTests {
         let authentication = try Self.authentication(.all)
         let one = Principal(user: SharedBytes("42"), role: role)
         let closed: [Role: Set<Surface>] = [
-            .user: [.worker, .registry, .producer, .operations], .publisher: [.worker, .operations],
-            .worker: [.registry, .producer, .operations], .admin: [],
+            .user: [.worker, .registry, .producer, .revocations, .operations], .publisher: [.worker, .revocations, .operations],
+            .worker: [.registry, .producer, .revocations, .operations], .admin: [],
         ]
         for surface in Surface.allCases {
             let isClosed = closed[role]?.contains(surface) ?? true

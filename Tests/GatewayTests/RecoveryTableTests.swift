@@ -56,6 +56,20 @@ struct RecoveryTableTests {
         #expect(table.count == 0 && table.nextDeadline == nil)
     }
 
+    @Test("of those who are gone some may not come back after all; who is there stays")
+    func removed() {
+        var random = Randomness(seed: 1)
+        var table = RecoveryTable(countMax: 10)
+        let watchers = (0..<4).map { _ in Self.watcher(&random) }
+        for watcher in watchers { table.enter(watcher.secret, Self.client(3)) }
+        for watcher in watchers.dropLast() { table.park(watcher, until: Self.time(5)) }
+        #expect(table.remove { $0 !== watchers[1] } == 2)
+        #expect(table.count == 1)
+        #expect(watchers.map { Self.word(table.find($0.secret, at: Self.time(1))).prefix(6) } == ["nobody", "parked", "nobody", "presen"])
+        table.expire(at: Self.time(5))
+        #expect(table.count == 0 && table.nextDeadline == nil)
+    }
+
     /// A table as a list: who was parked first stands first.
     private struct Plain {
         var present: [SocketName: EngineID] = [:]

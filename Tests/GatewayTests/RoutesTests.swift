@@ -36,6 +36,10 @@ struct RoutesTests {
         case .removeLetter(let id): "remove letter \(id?.description ?? "-")"
         case .replayLetter(let id): "replay \(id?.description ?? "-")"
         case .replayLetters: "replay all"
+        case .revocations(.list): "revocations"
+        case .revocations(.revoke): "revoke"
+        case .revocations(.forget(let user)): "forget \(user?.description ?? "-")"
+        case .revocations(.logOut): "log out"
         case .gpuTask(let id): "gpu task \(id)"
         case .gpuConnections(let id): "gpu connections \(id)"
         case .gpuStatistics: "gpu statistics"
@@ -113,6 +117,7 @@ struct RoutesTests {
         ("/api/deployments/d/start", "start deployment d", post), ("/api/deployments/a%2Fb/stop", "stop deployment a/b", post),
         ("/api/deployments/d/restart", "restart deployment d", post), ("/api/deployments/start/stop", "stop deployment start", post),
         ("/api/dead-letters?limit=3", "letters", get), ("/api/dead-letters/replay", "replay all", post),
+        ("/api/logout", "log out", post), ("/api/revocations/a%2Fb", "forget a/b", delete), ("/api/revocations/%0a", "forget -", delete),
         ("/api/dead-letters/x/replay", "replay x", post), ("/api/dead-letters/%01/replay", "replay -", post),
         ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get),
     ])
@@ -137,6 +142,7 @@ struct RoutesTests {
     @Test("the registry of deployments and the activities have several methods")
     func registry() {
         let table = [
+            ("/api/revocations?limit=1", ["GET": "revocations", "HEAD": "revocations", "POST": "revoke"], "GET, HEAD, POST, OPTIONS"),
             ("/api/deployments", ["GET": "deployments", "HEAD": "deployments", "POST": "create deployment"], "GET, HEAD, POST, OPTIONS"),
             ("/api/activities?kind=x", ["GET": "activities", "HEAD": "activities", "POST": "post activity"], "GET, HEAD, POST, OPTIONS"),
             (
@@ -177,6 +183,7 @@ struct RoutesTests {
     }
 
     @Test("what is nobody's path is not found", arguments: [
+        "/api/logout/", "/api/revocations/", "/api/revocations/x/y",
         "/api/dead-letters/", "/api/dead-letters/x/y", "/api/dead-letters/x/replay/y",
         "/", "/api", "/api/openai/", "/api/openaix", "/api/task", "/api/task/", "/api/task/a/b", "/API/openai", "/ws/", "/healthz/x",
         "/api/task/task/x/register", "/api/task/task/x/ended", "/api/v1", "/api/v1/progress", "/api/tasks/x",

@@ -16,9 +16,14 @@ enum Tokens {
     }
 
     /// A token that ends so long after the clock of a stage began.
-    static func token(_ user: String, _ role: Role = .user, tasks: [String] = [], seconds: Int64 = 3_600) throws -> String {
+    ///
+    /// - Parameter issued: seconds since then, at which it was issued; nil for one that does not say.
+    static func token(
+        _ user: String, _ role: Role = .user, tasks: [String] = [], seconds: Int64 = 3_600, issued: Double? = nil
+    ) throws -> String {
         let claims = TokenClaims(
             subject: SharedBytes(user), role: role, tasks: tasks.compactMap { TaskID(SharedBytes($0).span) },
+            issuedAt: issued.map { WallTime(milliseconds: FakeNetwork.wallAtStart + Int64($0 * 1_000)) },
             expiry: WallTime(milliseconds: FakeNetwork.wallAtStart + seconds * 1_000))
         return BearerToken.make(claims, secret: try TokenSecret(secret)).description
     }

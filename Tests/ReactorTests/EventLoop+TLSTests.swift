@@ -213,6 +213,8 @@ struct EventLoopTLSTests {
         #expect(rig.loop.certificate(of: known)?.name == SharedBytes("worker-7"))
         let expiry = try #require(rig.loop.certificate(of: known)?.expiry.milliseconds)
         #expect((1...48 * 3_600_000).contains(expiry - SystemClock.wallMilliseconds()))
+        let issue = try #require(rig.loop.certificate(of: known)?.issuedAt?.milliseconds)
+        #expect(issue <= SystemClock.wallMilliseconds() && issue < expiry)
         let (_, unknown) = try rig.connectSecurely()
         #expect(rig.loop.certificate(of: unknown) == nil)
         for name in ["stranger", "nameless", "late"] {

@@ -189,6 +189,10 @@ func letter(_ number: Int, place: Int = 1, payload: Int = 5) -> DeadLetter {
         failure: .timeout)
 }
 
+func revocation(_ number: Int, _ user: String, before: Int64 = 100) -> Revocation {
+    Revocation(number: UInt64(number), user: SharedBytes(user), before: before, revokedAt: time(2_000), revokedBy: nil)
+}
+
 func event(_ number: Int, _ sequence: UInt64, kind: UInt8 = 1, bytes: SharedBytes = SharedBytes("e"), at when: Int = 1_500) -> EventRow {
     EventRow(taskID: name(number), sequence: sequence, kind: kind, at: time(when), bytes: bytes)
 }

@@ -105,7 +105,8 @@ struct SchemaTests {
     @Test("the statements of a version that files have are never changed: a new version follows")
     func frozen() {
         let prints = Schema.current.steps.map(SchemaTests.fingerprint)
-        #expect(prints == [0xa043_2590_8486_3c4f, 0xe942_0209_d15f_5a74, 0x94fc_130c_b62c_92ef], "\(prints.map { String($0, radix: 16) })")
+        let frozen: [UInt64] = [0xa043_2590_8486_3c4f, 0xe942_0209_d15f_5a74, 0x94fc_130c_b62c_92ef, 0x35c0_5886_e10f_9008]
+        #expect(prints == frozen, "\(prints.map { String($0, radix: 16) })")
     }
 
     /// Writes two tasks as the versions before the third did: one that lives, in its second attempt of three, and one that has ended.
@@ -141,6 +142,25 @@ struct SchemaTests {
         }
     }
 
+    @Test("a file of version 3 gets a place for revocations, and keeps what it has")
+    func versionThree() throws {
+        let scratch = try Scratch()
+        do {
+            let store = try Store(scratch.location, StorageSettings(), schema: Schema(steps: Array(Schema.current.steps.prefix(3))))
+            try store.commit([[RecordEntry(number: 1, record: .letterKept(letter(1)))]])
+            try store.close()
+        }
+        for life in 0..<2 {
+            var rig = try Rig(scratch.location)
+            let found = try rig.recover()
+            #expect(found.letters == [letter(1)] && found.revocations == (0..<life).map { revocation($0 + 1, "u\($0)") })
+            try rig.write(.revoked(revocation(life + 1, "u\(life)")))
+            try rig.journal.close()
+        }
+        var database = try Database(scratch.file)
+        #expect(try database.number("PRAGMA user_version") == 4)
+    }
+
     @Test("a file of version 1 gets the tables of the fleet when it is opened, and keeps its tasks and sessions")
     func versionOne() throws {
         let scratch = try Scratch()
@@ -169,7 +189,7 @@ struct SchemaTests {
             try rig.journal.close()
         }
         var database = try Database(scratch.file)
-        #expect(try database.number("PRAGMA user_version") == 3)
+        #expect(try database.number("PRAGMA user_version") == Schema.current.version)
         var fresh = try Database(nil)
         try Schema.current.migrate(&fresh)
         let tables = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"

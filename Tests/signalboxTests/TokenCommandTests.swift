@@ -9,6 +9,8 @@ import Testing
 
 struct TokenCommandTests {
     private static let secret = "0123456789abcdef0123456789abcdef"
+    /// In whole seconds.
+    private static let issue = WallTime(milliseconds: 1_700_000_000_000)
     private static let now = WallTime(milliseconds: 1_700_000_000_900)
 
     private func run(_ arguments: [String], _ environment: [String: String] = ["JWT_SECRET": secret]) -> (text: String, code: Int32) {
@@ -31,14 +33,14 @@ struct TokenCommandTests {
     @Test("least of all a user, for an hour")
     func least() throws {
         let one = try principal(["--sub", "42"])
-        #expect(one == Principal(user: SharedBytes("42"), expiry: WallTime(milliseconds: 1_700_003_600_000)))
+        #expect(one == Principal(user: SharedBytes("42"), expiry: WallTime(milliseconds: 1_700_003_600_000), issuedAt: Self.issue))
     }
 
     @Test("everything that can be asked for is in it, in both ways of writing")
     func most() throws {
         let expected = Principal(
             user: SharedBytes("-é"), role: .admin, tasks: ["a", "b c"].compactMap { TaskID(SharedBytes($0).span) },
-            groups: [SharedBytes("gpu"), SharedBytes("b c")], expiry: WallTime(milliseconds: 1_700_604_800_000))
+            groups: [SharedBytes("gpu"), SharedBytes("b c")], expiry: WallTime(milliseconds: 1_700_604_800_000), issuedAt: Self.issue)
         #expect(try principal(["--sub=-é", "--role=admin", "--ttl=7d", "--tasks=a,b c", "--groups=gpu,b c"]) == expected)
         #expect(try principal(["--groups", "gpu,b c", "--tasks", "a,b c", "--ttl", "7d", "--role", "admin", "--sub", "-é"]) == expected)
     }

@@ -5,11 +5,14 @@
 public struct PeerCertificate: Hashable, Sendable {
     /// The common name of its subject; empty where it has none.
     public let name: SharedBytes
+    /// From when on it proves something; nil where that is not known.
+    public let issuedAt: WallTime?
     /// From when on it proves nothing any more.
     public let expiry: WallTime
 
-    public init(name: SharedBytes, expiry: WallTime) {
+    public init(name: SharedBytes, issuedAt: WallTime? = nil, expiry: WallTime) {
         self.name = name
+        self.issuedAt = issuedAt
         self.expiry = expiry
     }
 }

@@ -48,6 +48,10 @@ public enum Record: Sendable {
     /// A deployment was registered, or has changed: the newest stands.
     indirect case deploymentChanged(Deployment)
     case deploymentRemoved(SharedBytes)
+    /// A user's tokens up to a moment are refused: the newest word about the user stands.
+    indirect case revoked(Revocation)
+    /// The user's tokens are taken again.
+    case revocationRemoved(SharedBytes)
 
     /// Whether somebody is told only once this is safe on the disk. The others may be lost with the last moments before a power failure.
     public var isPromise: Bool {
@@ -58,7 +62,7 @@ public enum Record: Sendable {
         case .assigned, .requeued, .progressed, .logged, .happened, .progressCleared: false
         case .sessionOpened, .sessionTouched, .sessionClosed: false
         case .activityNoted, .alertChanged: false
-        case .deploymentChanged, .deploymentRemoved: true
+        case .deploymentChanged, .deploymentRemoved, .revoked, .revocationRemoved: true
         }
     }
 
@@ -77,7 +81,7 @@ public enum Record: Sendable {
             case .sessionOpened(let row): row.userAgent.count
             case .activityNoted(let activity): activity.message.count + activity.extra.count
             case .alertChanged(let alert): alert.message.count
-            case .deploymentChanged, .deploymentRemoved: 0
+            case .deploymentChanged, .deploymentRemoved, .revoked, .revocationRemoved: 0
             }
         return Record.ownBytes + bytes
     }

@@ -1,7 +1,7 @@
 // ResumeTable: the sessions whose sockets are gone, for as long as they may come back: who they were, and how far each was told of what it
 // listened to. A position is all that is kept; what was missed comes out of the history. Given back only to the same user.
 //
-// Cost: parking and resuming are a table operation and a step in a chain; a session is about 220 bytes, and 56 for each position.
+// Cost: parking and resuming are a table operation and a step in a chain; a session is about 260 bytes, and 56 for each position.
 public import Base
 
 /// How far a watcher is in one task's stream.
@@ -27,6 +27,8 @@ public struct ParkedSession: Sendable {
     public let id: ClientID
     public let user: SharedBytes
     public let project: SharedBytes?
+    /// What its client had shown; nil for nothing.
+    public let credential: Credential?
     /// What it listened to.
     public let positions: [StreamPosition]
     /// The session that it came out of.
@@ -37,10 +39,11 @@ public struct ParkedSession: Sendable {
 
     /// Bytes that keeping it costs: itself, its place in the tables, its names, its positions.
     var byteCount: Int {
-        ParkedSession.ownBytes + user.count + (project?.count ?? 0) + positions.count * MemoryLayout<StreamPosition>.stride
+        let names = user.count + (project?.count ?? 0) + (credential?.user.count ?? 0)
+        return ParkedSession.ownBytes + names + positions.count * MemoryLayout<StreamPosition>.stride
     }
 
-    static let ownBytes = 256
+    static let ownBytes = 288
 }
 
 /// All sessions that may come back. One that came back stays until its client comes with its new name, or its time is up: the greeting
@@ -71,16 +74,19 @@ public struct ResumeTable {
 
     /// Keeps a session whose socket is gone; the oldest give way where there are too many.
     ///
-    /// - Parameter predecessor: the session that it came out of.
+    /// - Parameters:
+    ///   - predecessor: the session that it came out of.
+    ///   - credential: what its client had shown.
     /// - Precondition: `now` is not before an earlier call's.
     public mutating func park(
-        _ session: Session, _ positions: [StreamPosition], after predecessor: ClientID? = nil, at now: Instant
+        _ session: Session, _ positions: [StreamPosition], after predecessor: ClientID? = nil, of credential: Credential? = nil,
+        at now: Instant
     ) {
         expire(at: now)
         drop(session.id)
         let entry = ParkedSession(
-            id: session.id, user: session.user, project: session.project, positions: positions, predecessor: predecessor,
-            expiry: now + waitMax)
+            id: session.id, user: session.user, project: session.project, credential: credential, positions: positions,
+            predecessor: predecessor, expiry: now + waitMax)
         slots[entry.id] = parked.append(entry)
         bytes += entry.byteCount
         while count > sessionsMax || bytes > bytesMax, let oldest = parked[parked.first] {
@@ -113,6 +119,20 @@ public struct ResumeTable {
     /// Gives up the sessions whose time is up.
     public mutating func expire(at now: Instant) {
         while let oldest = parked[parked.first], oldest.expiry <= now { drop(oldest.id) }
+    }
+
+    /// Gives up the sessions whose clients may not come back.
+    ///
+    /// - Returns: how many there were.
+    public mutating func drop(where isMeant: (ParkedSession) -> Bool) -> Int {
+        let before = count
+        var slot = parked.first
+        while let entry = parked[slot] {
+            let next = parked.slot(after: slot)
+            if isMeant(entry) { drop(entry.id) }
+            slot = next
+        }
+        return before - count
     }
 
     private mutating func drop(_ id: ClientID) {

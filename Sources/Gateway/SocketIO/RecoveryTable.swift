@@ -28,6 +28,17 @@ struct RecoveryTable {
         if case .parked = places.removeValue(forKey: secret) { parkedCount -= 1 }
     }
 
+    /// Clients that are gone may not come back after all.
+    ///
+    /// - Returns: how many there were.
+    mutating func remove(where isMeant: (MonitorWatcher) -> Bool) -> Int {
+        let before = parkedCount
+        for (secret, place) in places {
+            if case .parked(let watcher, _) = place, isMeant(watcher) { remove(secret) }
+        }
+        return before - parkedCount
+    }
+
     /// The client is gone and may come back.
     mutating func park(_ watcher: MonitorWatcher, until deadline: Instant) {
         guard countMax > 0 else { return remove(watcher.secret) }

@@ -151,7 +151,8 @@ extension SocketService {
             let contents = context.index.contents(of: token), !context.index.hasEscapes(token), !contents.isEmpty {
             identity = authentication.verify(credentials.extracting(contents), at: context.moment(now).wall)
         }
-        switch authentication.admit(identity, to: .monitor) {
+        // That of the handshake may have been revoked since.
+        switch authentication.admit(context.screen(identity), to: .monitor) {
         case .refused(let refusal):
             guard client.namespaces.refuse(namespace) else { return }
             context.log.debug("client refused", ("peer", client.peer), ("reason", refusal.reason))
@@ -280,7 +281,7 @@ extension SocketService {
     }
 
     /// Sends one client an event whose one argument `body` writes.
-    private func emit(
+    func emit(
         _ name: StaticString, to client: SocketClient, offset: UInt64, at now: Instant, _ body: (inout ByteWriter) -> Void
     ) {
         context.text.removeAll()

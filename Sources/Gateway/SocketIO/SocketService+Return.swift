@@ -107,7 +107,7 @@ extension SocketService {
         client.watcher = nil
         monitor.release(watcher)
         // Who is told no offset has nothing to come back with.
-        guard !client.omitsOffset else { return recovery.remove(watcher.secret) }
+        guard !client.omitsOffset, !context.revocations.covers(watcher.principal) else { return recovery.remove(watcher.secret) }
         switch cause {
         case .transportLost, .pingTimeout, .overloaded, .closedByClient, .closedByServer:
             recovery.park(watcher, until: now + context.limits.recoveryTime)
@@ -120,6 +120,27 @@ extension SocketService {
         client.watcher = nil
         monitor.release(watcher)
         recovery.remove(watcher.secret)
+    }
+
+    /// Sends away the clients whose tokens were revoked; those that are gone do not come back.
+    ///
+    /// - Returns: how many there were.
+    func dismissRevoked(at now: Instant) -> Int {
+        var count = recovery.remove { context.revocations.covers($0.principal) }
+        for id in clients.keys {
+            guard let client = client(id), let watcher = client.watcher, context.revocations.covers(watcher.principal) else { continue }
+            count += 1
+            guard client.session.isOpen else {
+                forget(client, watcher)
+                continue
+            }
+            emit("error", to: client, offset: monitor.offset, at: now) {
+                MonitorDialect.writeProblem(TokenProblem.revoked.words, event: nil, to: &$0)
+            }
+            // What is told to a client that reads too slowly may be its end.
+            if client.watcher === watcher { dismiss(client, watcher, at: now) }
+        }
+        return count
     }
 
     /// A client whose token is over is sent away.

@@ -1,15 +1,18 @@
-// Requests+Media: in which form content may come: JSON, not compressed. Looks at the head alone, before anything of the content is kept.
+// Route+Content: in which form a route takes its content: JSON, and not compressed. Reads the head alone, and none of the content.
 internal import Base
 internal import HTTP1
 
-extension Requests {
+extension Route {
+    /// RFC 9110 §15.5.16: what a refused client may send instead.
+    static let acceptedCodings: StaticString = "Accept-Encoding: identity\r\n"
+
     /// Why the content of a request will not be read; nil where it will, or where none is wanted.
-    func mediaProblem(_ route: Route, _ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> StaticString? {
-        switch route {
-        case .submit, .report, .reports, .createDeployment, .updateDeployment, .postActivity, .replayLetters: break
+    func contentProblem(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> StaticString? {
+        switch self {
+        case .submit, .report, .reports, .createDeployment, .updateDeployment, .postActivity, .replayLetters, .revocations(.revoke): break
         case _: return nil
         }
-        guard isJSON(head, bytes) else { return "Content-Type must be application/json" }
+        guard Route.isJSON(head, bytes) else { return "Content-Type must be application/json" }
         // Nothing is ever inflated here: a small body cannot become a large one.
         if let coding = head.value(.contentEncoding), !bytes.equals("identity", ignoringASCIICaseAt: coding) {
             return "Content-Encoding must be identity, or left out"
@@ -19,7 +22,7 @@ extension Requests {
 
     /// Whether the content may be read as JSON. One without a type is taken as it is: only browsers are bound by types, and they always
     /// tell their origin as well.
-    private func isJSON(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
+    private static func isJSON(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
         guard let type = head.value(.contentType) else { return true }
         var end = type.lowerBound
         while end < type.upperBound, bytes[end] != UInt8(ascii: ";"), bytes[end] > UInt8(ascii: " ") { end += 1 }
