@@ -84,7 +84,7 @@ private func tell(_ message: WorkerMessage) {
     case .chunk(_, let chunk): tell(.chunk(chunk), .executing)
     case .ready(_, _, let rate, _):
         require(rate.map { $0.perHour >= 0 && $0.perHour.isFinite } ?? true, "a rate of \(rate as Any)")
-    case .status, .drain, .ping: break
+    case .status, .drain, .refresh, .ping: break
     }
 }
 
