@@ -147,6 +147,10 @@ final class HTTPService {
                 return nil
             case .head:
                 _ = conversation.pace.admits(context.requestPace, at: now)
+                guard context.stage != .handedOver else {
+                    responses.fail(conversation, .serviceUnavailable, context.endWords, at: now)
+                    break
+                }
                 opening = requests.begin(conversation, head, bytes, at: now)
             case .body(let range):
                 // The first piece stays where it is as long as no second one comes: mostly it is the whole.

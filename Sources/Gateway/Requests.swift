@@ -52,10 +52,6 @@ final class Requests {
         _ conversation: HTTPConversation, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, at now: Instant
     ) -> Opening? {
         context.metrics.requests += 1
-        if context.stage == .handedOver {
-            responses.fail(conversation, .serviceUnavailable, context.endWords, at: now)
-            return nil
-        }
         let route = Routes.find(
             head, bytes, echoPath: context.settings.echoPath, isTestMode: context.settings.sockets.isTestMode, scratch: &context.scratch)
         conversation.request = .none

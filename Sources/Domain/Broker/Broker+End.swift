@@ -24,11 +24,9 @@ extension Broker {
     public func dismissWorkers() {
         precondition(admission != .open, "workers are dismissed by a broker that takes tasks")
         admission = .dismissing
-        for group in allGroups {
-            // In the order of their names, which is the order of their coming.
-            for worker in group.allWorkers.sorted(by: { $0.id.number < $1.id.number }) where worker.phase != .draining {
-                dismissIfDone(worker)
-            }
+        // In the order of their names, which is the order of their coming.
+        for worker in allGroups.flatMap(\.allWorkers).sorted(by: { $0.id.number < $1.id.number }) where worker.phase != .draining {
+            dismissIfDone(worker)
         }
     }
 
