@@ -54,10 +54,10 @@ final class Replayer {
         return true
     }
 
-    /// Whether the journal can know what came after the position.
+    /// Whether the journal can know what came after the position, or comes while it is read.
     private func isReadable(_ position: StreamPosition) -> Bool {
         guard let task = context.broker.task(position.task), task.isRecorded else { return false }
-        return position.epoch == task.stream.origin.epoch && position.sequence < task.sequence
+        return position.epoch == task.stream.origin.epoch && position.sequence <= task.sequence
     }
 
     private func start(_ id: ConnectionID, _ gaps: [StreamPosition]) {
