@@ -43,8 +43,6 @@ final class WebSocketService {
     // MARK: Bytes
 
     func opened(_ conversation: WebSocketConversation, at now: Instant) {
-        // Between the head of its request and its end there may have been time.
-        guard !context.revocations.covers(conversation.principal) else { return sender.close(conversation, .revoked) }
         switch conversation.role {
         case .echo: break
         case .worker(let worker):

@@ -314,6 +314,28 @@ struct RevocationTranscripts {
         stage.end()
     }
 
+    @Test("what was held back for a socket does not go out before its close frame")
+    func heldBack() throws {
+        var settings = try Tokens.settings()
+        settings.limits.conflatedBytesMin = 300
+        settings.limits.burstBytesMax = 300
+        let stage = Stage(.whole, settings)
+        stage.register("a", of: "u")
+        stage.play("g upgrades /api/gpu/tasks/a/ws?token=\(try Tokens.token("u"))\ng stalls")
+        for number in 1...20 { stage.report("a", .log(TaskEvent.Log(logs: SharedBytes("line \(number)")))) }
+        #expect(stage.network.server.context.metrics.backlogs > 0)
+        stage.play("""
+            r > POST /api/revocations?token=\(try Tokens.token("root", .admin)) {"user_id":"u"}
+            r < \(Self.done("u", closed: 1))
+            g reads
+            """)
+        let told = String(decoding: stage.take("g"), as: UTF8.self)
+        #expect(told.contains("line 1") && !told.contains("line 20") && told.hasSuffix("token was revoked"))
+        stage.play("g < closed")
+        stage.report("a", .completed(result: SharedBytes("1")))
+        stage.end()
+    }
+
     @Test("a client of the hub does not come back as who it was, whether it had gone before or is closed now")
     func parked() throws {
         let stage = Stage(.whole, try Tokens.settings())
