@@ -270,6 +270,9 @@ class PollingFleet(Fleet):
             path += "&sid=" + json.loads(answer[1:])["sid"]
 
             async def receive():
+                # It may have been hung up on while it was not on the line.
+                if self.field.is_away:
+                    raise Gone("away")
                 while posts:
                     status, answer = await sender.ask("POST", path, SEPARATOR.join(posts).encode())
                     posts.clear()
