@@ -137,12 +137,13 @@ fuzz: $(FUZZ)/fuzz ## Let libFuzzer loose on every codec for SECONDS=60 each; CO
 	total=0
 	for codec in $$codecs; do
 	    mkdir -p $(FUZZ)/corpus/$$codec $(FUZZ)/found/$$codec
-	    before=$$(ls $(FUZZ)/found/$$codec | wc -l) dict=
+	    before=$$(ls $(FUZZ)/found/$$codec | wc -l) dict= kept=Tests/Fuzzers/Corpus/$$codec
+	    [ -d $$kept ] || kept=
 	    [ ! -e Tests/Fuzzers/$$codec.dict ] || dict=-dict=Tests/Fuzzers/$$codec.dict
 	    # A server that is thrown away with its tasks is a circle, and no leak.
 	    [ $$codec != database ] || dict="$$dict -detect_leaks=0"
 	    CODEC=$$codec $(FUZZ)/fuzz -max_total_time=$(SECONDS) -max_len=4096 -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
-	        -artifact_prefix=$(FUZZ)/found/$$codec/ $$dict $(FUZZ)/corpus/$$codec $(wildcard Tests/Fuzzers/Corpus/$$codec) \
+	        -artifact_prefix=$(FUZZ)/found/$$codec/ $$dict $(FUZZ)/corpus/$$codec $$kept \
 	        > $(FUZZ)/$$codec.log 2>&1 || true
 	    found=$$(($$(ls $(FUZZ)/found/$$codec | wc -l) - before))
 	    runs=$$(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\2 \1/p' $(FUZZ)/$$codec.log)
