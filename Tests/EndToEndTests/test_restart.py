@@ -620,6 +620,8 @@ def test_passed_sockets_are_served_across_processes(parents, tmp_path):
         with ThreadPoolExecutor(2) as pool:
             # Asked before anybody listens.
             assert list(pool.map(ask, addresses)) == [200, 200]
+        # They may be answered before what the server says of itself has been read.
+        eventually(lambda: sum("event=listening" in line for line in list(server.log.seen)) >= 2, "both lines of the log")
         lines = [line for line in server.log.seen if "event=listening" in line]
         assert len(lines) == 2 and "from=web" in lines[0] and "from=local" in lines[1], "the standard address is not served besides"
         server.terminate()

@@ -1,4 +1,4 @@
-"""The soak itself, for some seconds: that it runs and finds nothing, and that it would find something."""
+"""The soak itself, for some seconds: that it would find what is wrong. Whether anything is, minutes of `make soak` tell."""
 import re
 import subprocess
 import sys
@@ -17,16 +17,6 @@ def soak(*arguments):
     ran = subprocess.run([sys.executable, "-B", str(ROOT / "Benchmarks/soak.py"), "--server", BINARY, *arguments],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
     return ran.returncode, ran.stdout
-
-
-def test_some_seconds_of_trouble(tmp_path):
-    """Workers are killed, connections cut, the server is ended more than once: nothing is lost."""
-    code, said = soak("--seconds", "12", "--faults", "1.5", "--seed", "5", "--folder", str(tmp_path))
-    assert code == 0 and said.endswith("OK\n"), said
-    counts = dict(re.findall(r"^  (\S.*?)  +([\d,]+)$", said, re.M))
-    for name in ("ended: completed", "sync answers 200", "watchers cut by themselves", "reports confirmed", "notes heard", "workers killed"):
-        assert counts.get(name, "0") != "0", (name, said)
-    assert sum(int(count) for name, count in counts.items() if name.startswith("server ended by")) >= 2, said
 
 
 def test_what_is_wrong_is_found(tmp_path):
