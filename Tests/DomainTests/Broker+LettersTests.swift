@@ -291,4 +291,16 @@ struct BrokerLettersTests {
         old.broker.restore(letters: letters, at: old.now)
         #expect(old.broker.letterCount == 0 && old.order().count == 3)
     }
+    @Test("a damaged file has a letter of a task that lives: the task ends, and the letter stays as it is")
+    func premature() throws {
+        let rig = Rig(seed: 4)
+        let worker = rig.ready("g")
+        let task = try rig.submit(group: "g")
+        let letter = DeadLetter(
+            number: 1, id: task.id, submission: Submission(payload: Rig.piece), attempts: 7, createdAt: rig.now.wall,
+            failedAt: rig.now.wall, failure: .timeout)
+        rig.broker.restore(letters: [letter], at: rig.now)
+        try rig.fail(task, by: worker)
+        #expect(task.state.isTerminal && rig.broker.letter(task.id) == letter && rig.broker.statistics.lettersDropped == 1)
+    }
 }

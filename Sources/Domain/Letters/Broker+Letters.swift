@@ -19,7 +19,8 @@ extension Broker {
         let letter = DeadLetter(
             number: letters.nextNumber, id: task.id, submission: submission, attempts: task.attempts, createdAt: task.createdAt,
             failedAt: now.wall, failure: failure, words: words)
-        guard letters.hasRoom(for: letter) else { return statistics.lettersDropped += 1 }
+        // A damaged file may have had a letter of a task that lived: the one that is kept stays.
+        guard letters[task.id] == nil, letters.hasRoom(for: letter) else { return statistics.lettersDropped += 1 }
         letters.append(letter, expiry: now.instant + limits.deadLetterTime)
         statistics.lettersKept += 1
         effects.append(.record(.letterKept(letter)))
