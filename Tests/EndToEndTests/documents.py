@@ -8,6 +8,18 @@ from servers import BOUND, Lines
 
 FOLDER = Path(__file__).parent / "document_d"
 ADDRESS = "localhost:3000"
+# Client libraries call handlers in threads of their own, and print writes its arguments one by one: a line is written in one piece here,
+# so that two threads' lines never mix.
+WHOLE_LINES = """
+import builtins, io, os, runpy, sys
+write = builtins.print
+def print(*values, file=None, flush=False, **words):
+    line = io.StringIO()
+    write(*values, file=line, **words)
+    (file or sys.stdout).write(line.getvalue())
+builtins.print, sys.argv, sys.path[0] = print, sys.argv[1:], os.path.dirname(sys.argv[1])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 # Ours first: what stands there goes by the name of the package that it wraps.
 NODE_PATHS = (str(Path(__file__).parent / "node"), "/usr/share/nodejs", "/usr/lib/nodejs")
 
@@ -53,7 +65,7 @@ def shell(script):
 
 
 def python(script, *arguments):
-    return Program([sys.executable, "-u", str(script), *arguments])
+    return Program([sys.executable, "-u", "-c", WHOLE_LINES, str(script), *arguments])
 
 
 def node(script, *arguments, flags=(), **environment):
