@@ -260,8 +260,6 @@ class Soak:
             self.ledger.notes.add(self.ledger.note + 1)
             self.ledger.check_notes("a liar", [self.ledger.note, self.ledger.note + 2])
         self.field.is_away = True
-        for listener in self.listeners:
-            listener.hang_up()
         caller = Caller(self.server.port)
         await self.check_closed(caller)
         await self.check_ledger(caller)
@@ -307,6 +305,9 @@ class Soak:
                                  "socketio_polling_sessions", "task_payload_bytes", "task_retries_delayed"], 0)
         end = time.monotonic() + 20
         while True:
+            # Again and again: one that was just being opened is there only now.
+            for listener in self.listeners:
+                listener.hang_up()
             page = await self.read_page(caller)
             # A connection that says goodbye is none any more, and has its socket for a second.
             descriptors, sockets = self.server.descriptors()

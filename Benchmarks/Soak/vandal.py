@@ -103,6 +103,9 @@ class Vandal:
             channel = await Channel.open(self.port, receive_bytes=self.random.choice([None, 2048]))
         except Gone:
             return
+        if self.is_quiet:
+            # It is so since this connection was asked for.
+            return channel.reset()
         self.open.add(channel)
         try:
             async with asyncio.timeout(20):
