@@ -418,9 +418,12 @@ class Audience:
 
 
 def read(watcher):
-    """The next message of any watcher, as it is."""
+    """The next message of any watcher about its task, as it is."""
     if isinstance(watcher, Socket):
-        return watcher.text()
+        # Who listens for half a minute hears that the server lives.
+        while (text := watcher.text()).startswith('{"type":"heartbeat"'):
+            pass
+        return text
     event = watcher.next()
     assert event is not None, "the stream ended"
     if event.type == "gap":
