@@ -120,13 +120,16 @@ struct Rig {
         self.address = try loop.listen(on: address, isSecured: tls != nil)
     }
 
-    /// Turns the loop until `condition` holds.
+    /// Turns the loop until `condition` holds; gives up after a minute.
     func turn(until condition: () -> Bool, _ place: SourceLocation = #_sourceLocation) throws {
-        for _ in 0..<100_000 {
-            if condition() { return }
+        let end = SystemClock.now() + .seconds(60)
+        while !condition() {
+            guard SystemClock.now() < end else {
+                Issue.record("what was waited for never came", sourceLocation: place)
+                throw Errno(ETIMEDOUT, in: "turn")
+            }
             try turn(waitingAtMost: .seconds(10))
         }
-        Issue.record("the loop turned and turned", sourceLocation: place)
     }
 
     /// Turns the loop once, without sleep.
