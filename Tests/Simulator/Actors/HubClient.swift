@@ -114,7 +114,11 @@ final class HubClient: Talker {
             threads[task] = nil
             fresh.remove(task)
         }
-        asked.subtract(topics)
+        // Who asks before it was greeted may listen already, and is told the state once more.
+        for task in topics where asked.remove(task) != nil && threads[task] != nil {
+            threads[task]?.begin()
+            fresh.insert(task)
+        }
         for task in topics where threads[task] == nil {
             threads[task] = Thread(.hub, task, name)
             fresh.insert(task)
