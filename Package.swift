@@ -56,7 +56,14 @@ let package = Package(
         // 3: files that the server hands out
         .target(
             name: "Clients", dependencies: ["Base"], exclude: ["python"],
-            resources: [.embedInCode("examples/worker-python.py"), .embedInCode("examples/worker-node.js")], swiftSettings: house),
+            resources: [
+                .embedInCode("javascript/signalbox.js"), .embedInCode("javascript/signalbox.d.ts"),
+                .embedInCode("react/RealtimeProgressTracker.tsx"), .embedInCode("vue/useTask.js"),
+                .embedInCode("examples/worker-python.py"), .embedInCode("examples/worker-node.js"),
+                .embedInCode("examples/websocket_client_example.py"), .embedInCode("examples/worker_example.py"),
+                .embedInCode("examples/watcher-example.mjs"),
+            ],
+            swiftSettings: house),
 
         // 4: bytes to domain and back
         floor("Dialects", ["Base", "Crypto", "Domain", "JSON"]),

@@ -176,7 +176,8 @@ def _task(
 ) -> Dict[str, Any]:
     milliseconds = None if timeout is None else round(1000 * timeout)
     members = {
-        "data": data, "messages": messages, "model": model, "group": group, "timeout": milliseconds, "priority": priority, "retries": retries,
+        "data": data, "messages": messages, "model": model, "group": group, "timeout": milliseconds, "priority": priority,
+        "retries": retries,
     }
     return {name: value for name, value in members.items() if value is not None}
 

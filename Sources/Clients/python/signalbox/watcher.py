@@ -10,9 +10,8 @@ import contextlib
 import dataclasses
 import json
 import logging
-import urllib.error
 import urllib.request
-from typing import Any, AsyncIterator, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, AsyncIterator, Callable, Dict, List, Mapping, Optional, Set, Tuple, Union
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -99,40 +98,48 @@ class Watcher:
         :raises WatchError: when there is no such task for this token.
         """
         seen = _Seen(last_seq)
+        held: Optional[Event] = None
         path = f"/api/gpu/tasks/{segment(task_id)}/ws"
-        async for _, message in self._messages(lambda: self._address.websocket(path, last_seq=seen.last)):
+        async for socket, message in self._messages(lambda: self._address.websocket(path, last_seq=seen.last)):
             kind, seq = message["type"], message.get("seq")
-            if kind == "current_status":
-                # How it stands, to who has seen nothing; to who has, what is missing follows.
-                if seen.last is not None and (seq is None or seq <= seen.last):
-                    continue
-                if seen.last is None:
-                    seen.last = seq
-            elif seq is None or not seen.is_new(seq, kind):
+            if kind == "current_status" and seen.last is None:
+                seen.last = seq
+            elif kind == "current_status":
+                # What is missing follows, before the answer to a ping; only where it is no longer to be had is this the news.
+                held = Event(kind, task_id, seq, message) if seq is not None and seq > seen.last else None
+                if held is not None:
+                    await socket.send('{"type":"ping"}')
                 continue
+            else:
+                if held is not None and (kind == "pong" or seq is not None and seq > (held.seq or 0)):
+                    seen.last = held.seq
+                    yield held
+                if kind == "pong" or seq is not None:
+                    held = None
+                if seq is None or not seen.is_new(seq, kind):
+                    continue
             yield Event(kind, task_id, seq, message)
             if kind == "task_completed":
                 return
 
     async def user(self, user_id: Union[str, int]) -> AsyncIterator[Event]:
-        """All tasks of a user, from those that have not ended, for ever. After a break each task that has gone on meanwhile is told once, as
-        it stands.
+        """All tasks of a user, from those that have not ended, for ever. After a break each task that has gone on meanwhile is told once,
+        as it stands.
 
         :raises WatchError: when the token is not good for it.
         """
         seen: Dict[str, _Seen] = {}
-        since: Optional[str] = None
+        bygone = await asyncio.to_thread(self._bygone, user_id)
         is_back = False
         path = f"/api/task/ws/task/{segment(user_id)}"
         async for _, message in self._messages(lambda: self._address.websocket(path)):
             kind = message["type"]
             told: List[Dict[str, Any]] = []
-            if kind == "connected":
-                missed_since, since, is_back = since, message.get("timestamp"), since is not None
-            elif kind == "active_tasks":
+            if kind == "active_tasks":
                 told = message["tasks"]
                 if is_back:
-                    told = await asyncio.to_thread(self._missed, user_id, told, dict(seen), missed_since or "")
+                    told = await asyncio.to_thread(self._missed, user_id, told, dict(seen), bygone)
+                is_back = True
             elif kind == "task_status":
                 told = [message]
             for task in told:
@@ -146,20 +153,28 @@ class Watcher:
         """
         return Hub(self, task_ids, user_id, project_id)
 
+    def _bygone(self, user_id: Union[str, int]) -> Optional[Set[str]]:
+        """The user's tasks that have ended before anybody watched; None where that is not to be had."""
+        try:
+            tasks = self._get("/api/task/tasks", limit=500, user_id=user_id)["tasks"]
+        except (OSError, ValueError, KeyError):
+            return None
+        return {task["task_id"] for task in tasks if task["status"] in ENDS}
+
     def _missed(
-        self, user_id: Union[str, int], active: List[Dict[str, Any]], seen: Dict[str, _Seen], since: str
+        self, user_id: Union[str, int], active: List[Dict[str, Any]], seen: Dict[str, _Seen], bygone: Optional[Set[str]]
     ) -> List[Dict[str, Any]]:
         """What happened to a user's tasks during a break: those that have not ended, those that have and were known, and those that came
         and went meanwhile."""
         found = {task["task_id"]: task for task in active}
-        with contextlib.suppress(urllib.error.URLError, OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError):
             for task in self._get("/api/task/tasks", limit=500, user_id=user_id)["tasks"]:
-                if task["task_id"] in seen or task.get("created_at", "") >= since:
+                if task["task_id"] in seen or bygone is not None and task["task_id"] not in bygone:
                     found.setdefault(task["task_id"], task)
         for task_id, one in seen.items():
             if task_id not in found and not one.has_ended:
                 # Beyond the newest 500; one that is forgotten stays as it was last told.
-                with contextlib.suppress(urllib.error.URLError, OSError, ValueError, KeyError):
+                with contextlib.suppress(OSError, ValueError, KeyError):
                     found[task_id] = self._get(f"/api/task/task/{segment(task_id)}/status")
         return list(found.values())
 

@@ -51,8 +51,8 @@ class Worker:
 
         worker.run()
 
-    The handler is a coroutine function, or a plain one, which runs on a thread of its own. What it returns is the result, what it raises the
-    failure. A coroutine whose task nobody wants any more is cancelled; a plain function finds `task.is_cancelled` set.
+    The handler is a coroutine function, or a plain one, which runs on a thread of its own. What it returns is the result, what it raises
+    the failure. A coroutine whose task nobody wants any more is cancelled; a plain function finds `task.is_cancelled` set.
 
     :param url: the server (else SIGNALBOX_URL, else ``http://127.0.0.1:8000``).
     :param group: whose tasks it takes.
