@@ -21,7 +21,8 @@ from proxies import Proxy
 from servers import BOUND, ROOT, eventually, run
 
 from signalbox import (
-    Client, Refused, RequestError, TaskCancelled, TaskError, TaskFailed, TaskNotificationService, TaskWasCancelled, WatchError, Watcher, Worker,
+    Client, Refused, RequestError, TaskCancelled, TaskError, TaskFailed, TaskNotificationService, TaskWasCancelled, WatchError, Watcher,
+    Worker,
 )
 
 # A server that asks nobody for a token.

@@ -98,6 +98,13 @@ export class ProgressHubClient extends Connection {
      * @param {string} taskId
      */
     unsubscribe(taskId: string): void;
+    /**
+     * The last states of a task, oldest first; none where they cannot be had.
+     * @param {string} taskId
+     * @param {number} [limit] how many at most
+     * @returns {Promise<TaskMessage[]>}
+     */
+    history(taskId: string, limit?: number | undefined): Promise<TaskMessage[]>;
     /** @protected */
     protected _troubled(): void;
     #private;
@@ -344,14 +351,16 @@ declare class Emitter {
      * Calls the handler at every event of that name.
      * @param {string} event
      * @param {Handler} handler
+     * @returns {this}
      */
-    on(event: string, handler: Handler): Emitter;
+    on(event: string, handler: Handler): this;
     /**
      * Calls it no more.
      * @param {string} event
      * @param {Handler} handler
+     * @returns {this}
      */
-    off(event: string, handler: Handler): Emitter;
+    off(event: string, handler: Handler): this;
     /**
      * @param {string} event
      * @param {any} [data]

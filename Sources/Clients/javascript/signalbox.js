@@ -47,6 +47,7 @@ class Emitter {
    * Calls the handler at every event of that name.
    * @param {string} event
    * @param {Handler} handler
+   * @returns {this}
    */
   on(event, handler) {
     (this.eventHandlers[event] ??= []).push(handler)
@@ -57,6 +58,7 @@ class Emitter {
    * Calls it no more.
    * @param {string} event
    * @param {Handler} handler
+   * @returns {this}
    */
   off(event, handler) {
     this.eventHandlers[event] = (this.eventHandlers[event] ?? []).filter((one) => one !== handler)
@@ -106,9 +108,9 @@ class Connection extends Emitter {
   /** Opens the socket, and opens it again after every break until `disconnect`. */
   connect() {
     if (this.#isWanted) return
-    this.#isWanted = true
     this.#attempts = 0
     this.#open()
+    this.#isWanted = true
   }
 
   /** Closes the socket for good. */
@@ -167,16 +169,8 @@ class Connection extends Emitter {
   #open() {
     const token = typeof this.token === 'function' ? this.token() : this.token
     const WebSocket = this.options.WebSocket ?? webSocketClass()
-    /** @type {any} */
-    let socket
-    try {
-      // A web page cannot set headers; as a subprotocol the token is in no log either.
-      socket = new WebSocket(this._address(), token ? ['bearer', token] : [])
-    } catch (error) {
-      this.#isWanted = false
-      this.emit('error', error)
-      throw error
-    }
+    // A web page cannot set headers; as a subprotocol the token is in no log either.
+    const socket = new WebSocket(this._address(), token ? ['bearer', token] : [])
     this.#socket = socket
     this._exchanged(socket)
     this.#lastWord = Date.now()
@@ -234,7 +228,17 @@ class Connection extends Emitter {
     const delay = code === TAKEN_OVER && this.#attempts === 0 ? 0 : Math.min(most, least * 2 ** this.#attempts * (1 + Math.random() / 2))
     this.#attempts += 1
     this.emit('reconnecting', { attempt: this.#attempts, delay })
-    if (this.#isWanted) this.#timer = setTimeout(() => this.#open(), delay)
+    if (this.#isWanted) this.#timer = setTimeout(() => this.#openAgain(), delay)
+  }
+
+  #openAgain() {
+    try {
+      this.#open()
+    } catch (error) {
+      // A token that cannot be had now may be had later.
+      this._troubled(error)
+      this.#closed(1006, String(error))
+    }
   }
 }
 
@@ -403,6 +407,7 @@ export class TaskNotificationClient extends Connection {
   #seen = new Map()
   /** @type {Promise<Set<string> | null> | undefined} the tasks that have ended before anybody watched; null where that is not to be had */
   #bygone
+  #isWatching = false
   #isBack = false
 
   /**
@@ -435,10 +440,18 @@ export class TaskNotificationClient extends Connection {
     this.send({ type: 'unsubscribe', task_id: taskId })
   }
 
+  /** Opens the socket, once it is known which tasks have ended before; opens it again after every break until `disconnect`. */
   connect() {
+    if (this.#isWatching) return
+    this.#isWatching = true
     this.#bygone ??= this.#list().then(
       (tasks) => new Set(tasks.filter((task) => ENDS.includes(task.status)).map((task) => task.task_id)), () => null)
-    super.connect()
+    this.#bygone.then(() => { if (this.#isWatching) super.connect() })
+  }
+
+  disconnect() {
+    this.#isWatching = false
+    super.disconnect()
   }
 
   /** @protected */
@@ -515,7 +528,8 @@ export class TaskNotificationClient extends Connection {
    * @param {Record<string, any>} query
    */
   async #get(path, query) {
-    return (await request(address(this.options.url, 'http', path, query), this.token)).data
+    const signal = /** @type {any} */ (AbortSignal).timeout(10000)
+    return (await request(address(this.options.url, 'http', path, query), this.token, { signal })).data
   }
 
   /**
@@ -574,12 +588,26 @@ export class ProgressHubClient extends Connection {
     if (this.#topics.delete(taskId)) this.send({ action: 'unsubscribe', task_id: taskId })
   }
 
+  /**
+   * The last states of a task, oldest first; none where they cannot be had.
+   * @param {string} taskId
+   * @param {number} [limit] how many at most
+   * @returns {Promise<TaskMessage[]>}
+   */
+  async history(taskId, limit = 20) {
+    const path = `/api/v1/progress/${encodeURIComponent(taskId)}/history`
+    return request(address(this.#server, 'http', path, { limit }), this.token).then(({ history }) => history, () => [])
+  }
+
+  get #server() {
+    // The document's own form of the address is the whole of it.
+    return this.options.url?.replace(/\/api\/v1\/ws(\/reconnect)?(?=$|[?#])/, '')
+  }
+
   /** @protected */
   _address() {
-    // The document's own form of the address is the whole of it.
-    const url = this.options.url?.replace(/\/api\/v1\/ws(\/reconnect)?(?=$|[?#])/, '')
     const positions = [...this.#topics].filter(([, seen]) => seen.last !== undefined).map(([id, seen]) => `${id}:${seen.whole}`)
-    return address(url, 'ws', '/api/v1/ws', {
+    return address(this.#server, 'ws', '/api/v1/ws', {
       user_id: this.userId, project_id: this.projectId, old_client_id: this.#clientId,
       last_seq: this.#clientId && positions.length > 0 ? positions.join(',') : undefined,
     })

@@ -63,15 +63,21 @@ export default function RealtimeProgressTracker(props: RealtimeProgressTrackerPr
     setLink('connecting')
     const hub = new ProgressHubClient({ userId, projectId, url: wsUrl, autoReconnect, maxReconnectAttempts })
     const became = (payload: Partial<TaskProgress>) => {
-      now = { ...now, ...payload }
-      setTask(now)
-      setHistory((before) => [...before, now].slice(-HISTORY_MAX))
+      const state = { ...now, ...payload }
+      now = state
+      setTask(state)
+      setHistory((before) => [...before, state].slice(-HISTORY_MAX))
     }
     const failed = (words: string) => {
       setError(words)
       handlers.current.onError?.(words)
     }
-    hub.on('connected', () => setLink('connected'))
+    hub.on('connected', async () => {
+      setLink('connected')
+      if (!showHistory) return
+      const earlier = await hub.history(taskId, HISTORY_MAX) as TaskProgress[]
+      setHistory((before) => [...earlier.filter((one) => !before.some((other) => other.seq === one.seq)), ...before].slice(-HISTORY_MAX))
+    })
     hub.on('reconnected', ({ client_id }) => {
       setLink('connected')
       handlers.current.onReconnect?.(client_id)
@@ -97,7 +103,7 @@ export default function RealtimeProgressTracker(props: RealtimeProgressTrackerPr
       for (const event of Object.keys(hub.eventHandlers)) hub.eventHandlers[event] = []
       hub.disconnect()
     }
-  }, [taskId, userId, projectId, wsUrl, autoReconnect, maxReconnectAttempts])
+  }, [taskId, userId, projectId, wsUrl, showHistory, autoReconnect, maxReconnectAttempts])
 
   const percent = Math.round(task.progress)
   const steps = task.total_steps > 0 ? ` (${task.completed_steps}/${task.total_steps})` : ''
