@@ -1,6 +1,6 @@
 """Components: a page of a server in jsdom, in which React or Vue renders ours for real. No test.
 
-The page's modules lie in a folder as a bundler finds them: the components beside the module that they import, the frameworks in node_modules.
+The page's modules lie in a folder as a bundler finds them: components beside the module that they import, frameworks in node_modules.
 React, jsdom and the TypeScript compiler come from Debian's packages, Vue out of a package of PyPI's, as the Socket.IO client does.
 """
 import json
@@ -63,7 +63,7 @@ class Page:
     def compile(self, *files):
         """Checks the types of TypeScript files and makes JavaScript of them."""
         made = subprocess.run(
-            ["tsc", *STRICT, "--jsx", "react-jsx", "--preserveSymlinks", "--skipLibCheck", "--typeRoots", self.folder / "node_modules/@types",
+            ["tsc", *STRICT, "--jsx", "react-jsx", "--preserveSymlinks", "--skipLibCheck", "--typeRoots", "node_modules/@types",
              "--types", "react", *files], cwd=self.folder, capture_output=True, text=True, timeout=4 * BOUND)
         assert made.returncode == 0, made.stdout + made.stderr
 

@@ -1,5 +1,5 @@
-"""The React tracker and the Vue composable, rendered for real, against real servers: a task from 0 to 100, one that fails, one whose server is
-killed in the middle."""
+"""The React tracker and the Vue composable, rendered for real, against real servers: a task from 0 to 100, one that fails, one whose
+server is killed in the middle."""
 import json
 import re
 import signal
@@ -54,7 +54,8 @@ REACT = """
     }
     const rendered = createRoot(root)
     rendered.render(createElement(RealtimeProgressTracker, properties))
-    process.on('SIGUSR2', () => rendered.render(createElement(RealtimeProgressTracker, { ...properties, taskId: 'other', onProgress: null })))
+    const other = { ...properties, taskId: 'other', onProgress: undefined }
+    process.on('SIGUSR2', () => rendered.render(createElement(RealtimeProgressTracker, other)))
     process.on('SIGTERM', () => { rendered.unmount(); say('unmounted', root.innerHTML) })
     """
 
