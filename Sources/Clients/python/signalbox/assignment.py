@@ -50,9 +50,11 @@ class Assignment:
         self._tell = tell
         self._began = time.monotonic()
         self._is_cancelled = threading.Event()
-        # The worker's own: the handler, where it is a coroutine; the last word, once it is said; whether an earlier lease was here.
+        # The worker's own: the handler, where it is a coroutine; the last word, once it is said, and as it goes over the wire; whether an
+        # earlier lease was here.
         self.running: Optional[asyncio.Task[None]] = None
         self.outcome: Optional[Message] = None
+        self.text = b""
         self.replaces_another = False
 
     @property
@@ -140,10 +142,13 @@ class Assignment:
         words = clipped(error, LOG_BYTES_MAX) or type(error).__name__
         return self._last_word("task_error", error=words, error_type=type(error).__name__)
 
-    def too_long(self) -> Message:
-        """Instead of a result that the server does not take: else the task would be running for ever."""
-        size = len(encode(self.outcome))
-        return self._last_word("task_error", error=f"The result is too long: {size} bytes", error_type="ResultTooLong")
+    def end(self, outcome: Message, bytes_max: int) -> None:
+        """The last word is said. Where the server does not take one so long, it is that: else the task would be running for ever."""
+        self.outcome, self.text = outcome, self.message(outcome)
+        if len(self.text) > bytes_max:
+            words = f"The result is too long: {len(self.text)} bytes"
+            self.outcome = self._last_word("task_error", error=words, error_type="ResultTooLong")
+            self.text = self.message(self.outcome)
 
     def _last_word(self, kind: str, **members: Any) -> Message:
         cost = {} if self.cost_info is None else {"cost_info": plain(self.cost_info)}

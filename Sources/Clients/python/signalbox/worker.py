@@ -31,6 +31,7 @@ OnItsWay = Tuple[Optional[Assignment], Message]
 
 WAITING_MAX = 10_000  # Messages that may wait while the server is away; results have no such limit.
 MESSAGE_BYTES_MAX = 64 << 20
+RESULT_BYTES_MAX = 16 << 20  # What a server takes unless it is told otherwise; one that takes less is believed.
 REFUSALS = (400, 401, 403, 404)
 TAKEN_OVER, TOO_LONG, NOT_LET_IN = 1012, 1009, 4003
 
@@ -85,6 +86,7 @@ class Worker:
         self._drain_timeout = drain_timeout
         self._held: Dict[str, Assignment] = {}
         self._waiting: Deque[OnItsWay] = collections.deque()
+        self._result_bytes_max = RESULT_BYTES_MAX
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._is_draining = self._may_leave = self._is_full = False
 
@@ -239,7 +241,10 @@ class Worker:
             self._news.clear()
             while self._waiting:
                 assignment, message = self._waiting.popleft()
-                data = assignment.message(message) if assignment is not None else encode(message)
+                if assignment is None:
+                    data = encode(message)
+                else:
+                    data = assignment.text if message is assignment.outcome else assignment.message(message)
                 try:
                     await socket.send(data.decode())
                 except BaseException:
@@ -308,9 +313,10 @@ class Worker:
         if assignment.is_cancelled:
             # The server has ended the task, and wants to hear only that this worker has room again.
             self._let_go(assignment)
+            self._put(assignment, outcome)
         else:
-            assignment.outcome = outcome
-        self._put(assignment, outcome)
+            assignment.end(outcome, self._result_bytes_max)
+            self._put(assignment, assignment.outcome or outcome)
 
     def _is_unwanted(self, held: Assignment) -> None:
         if held.outcome is None:
@@ -347,10 +353,11 @@ class Worker:
 
     def _shorten(self) -> None:
         """The server has hung up because of a message that is too long: the longest result, which would be sent again."""
-        outcomes = [held for held in self._held.values() if held.outcome is not None]
-        if outcomes:
-            longest = max(outcomes, key=lambda held: len(encode(held.outcome)))
-            longest.outcome = longest.too_long()
+        longest = max(self._held.values(), key=lambda held: len(held.text), default=None)
+        if longest is not None and longest.outcome is not None:
+            # The same result may be a few bytes shorter the next time, by its duration.
+            self._result_bytes_max = len(longest.text) - 1024
+            longest.end(longest.outcome, self._result_bytes_max)
         self._waiting = collections.deque(way for way in self._waiting if way[1]["type"] != "task_chunk")
 
     # MARK: What is told
