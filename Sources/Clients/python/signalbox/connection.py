@@ -8,9 +8,9 @@ from __future__ import annotations
 import http.client
 import ssl
 import urllib.parse
-from typing import Callable, Dict, Optional, Tuple, Union
+from typing import Callable, Dict, Optional, Tuple
 
-Token = Union[str, Callable[[], str], None]
+from .address import Token
 
 PATH = "/api/task/events"
 ANSWER_SECONDS = 10.0  # The longest that a connect or an answer may take.

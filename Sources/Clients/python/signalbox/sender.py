@@ -19,7 +19,8 @@ import time
 import weakref
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .connection import Connection, Later, Refused, Token
+from .address import Token
+from .connection import Connection, Later, Refused
 from .receipt import Receipt
 from .values import encode
 

@@ -10,12 +10,11 @@ import os
 import time
 from typing import Any, Mapping, Optional, Union
 
-from .connection import Target, Token
+from .address import URL, Token
+from .connection import Target
 from .receipt import Receipt
 from .sender import ENDS, Event, Sender
 from .values import clipped, encode, plain
-
-URL = "http://127.0.0.1:8000"
 
 # What a server takes, in bytes of UTF-8; longer texts are cut.
 WORDS_BYTES_MAX = 4 << 10
