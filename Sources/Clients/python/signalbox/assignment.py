@@ -50,12 +50,12 @@ class Assignment:
         self._tell = tell
         self._began = time.monotonic()
         self._is_cancelled = threading.Event()
-        # The worker's own: the handler, where it is a coroutine; the last word, once it is said, and as it goes over the wire; whether an
-        # earlier lease was here.
+        # The worker's own: the handler, where it is a coroutine; the last word, once it is said, and as it goes over the wire; which of the
+        # worker's connections it came by.
         self.running: Optional[asyncio.Task[None]] = None
         self.outcome: Optional[Message] = None
         self.text = b""
-        self.replaces_another = False
+        self.visit = 0
 
     @property
     def data(self) -> Dict[str, Any]:

@@ -31,6 +31,7 @@ OnItsWay = Tuple[Optional[Assignment], Message]
 
 WAITING_MAX = 10_000  # Messages that may wait while the server is away; results have no such limit.
 MESSAGE_BYTES_MAX = 64 << 20
+FENCE: Message = {"type": "ping"}
 RESULT_BYTES_MAX = 16 << 20  # What a server takes unless it is told otherwise; one that takes less is believed.
 REFUSALS = (400, 401, 403, 404)
 TAKEN_OVER, TOO_LONG, NOT_LET_IN = 1012, 1009, 4003
@@ -88,7 +89,8 @@ class Worker:
         self._waiting: Deque[OnItsWay] = collections.deque()
         self._result_bytes_max = RESULT_BYTES_MAX
         self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._is_draining = self._may_leave = self._is_full = False
+        self._visits = 0
+        self._is_draining = self._may_leave = self._is_full = self._is_fenced = False
 
     def handle(self, handler: Decorated) -> Decorated:
         """Decorates the handler."""
@@ -227,11 +229,14 @@ class Worker:
         self.id = connected["workerId"]
         self._backoff.reset()
         log.info("connected as %s", self.id)
+        self._visits += 1
         self._may_leave = False
+        self._is_fenced = False
         waiting = [way for way in self._waiting if way[0] is not None and self._holds(way[0]) and way[1] is not way[0].outcome]
         hello: Message = {"type": "drain"} if self._is_draining else {**self._ready, "tasks": list(self._held)} if is_back else self._ready
         outcomes: List[OnItsWay] = [(held, held.outcome) for held in self._held.values() if held.outcome is not None]
-        self._waiting = collections.deque([(None, hello), *waiting, *outcomes])
+        greeting: List[Message] = [hello, FENCE] if self._held and not self._is_draining else [hello]
+        self._waiting = collections.deque([*((None, message) for message in greeting), *waiting, *outcomes])
         self._news.set()
 
     async def _write(self, socket: ClientConnection) -> None:
@@ -239,8 +244,11 @@ class Worker:
         while True:
             await self._news.wait()
             self._news.clear()
-            while self._waiting:
+            while self._waiting and not self._is_fenced:
                 assignment, message = self._waiting.popleft()
+                # Nothing is said of what was in hand before the server has said what of it nobody wants: an answer to that would be taken
+                # for one about the next assignment of the same task.
+                self._is_fenced = message is FENCE
                 if assignment is None:
                     data = encode(message)
                 else:
@@ -265,6 +273,9 @@ class Worker:
                 self._is_unwanted(held)
             elif kind == "error":
                 self._refused(held, message)
+            elif kind == "pong":
+                self._is_fenced = False
+                self._news.set()
             elif kind == "drain" and self._is_draining:
                 self._may_leave = True
                 self._leave_if_done()
@@ -273,11 +284,11 @@ class Worker:
 
     def _begin(self, message: Message) -> None:
         assignment = Assignment(message, self._tell)
+        assignment.visit = self._visits
         former = self._held.pop(assignment.id, None)
         if former is not None:
             self._forget_words_of(former)
             former.cancel()
-            assignment.replaces_another = True
         self._held[assignment.id] = assignment
         log.info("working on %s", assignment.id)
         handler = self._handler
@@ -311,9 +322,10 @@ class Worker:
         if not self._holds(assignment):
             return
         if assignment.is_cancelled:
-            # The server has ended the task, and wants to hear only that this worker has room again.
+            # The server has ended the task, and wants to hear only that this worker has room again; another connection has its own.
             self._let_go(assignment)
-            self._put(assignment, outcome)
+            if assignment.visit == self._visits:
+                self._put(assignment, outcome)
         else:
             assignment.end(outcome, self._result_bytes_max)
             self._put(assignment, assignment.outcome or outcome)
@@ -326,12 +338,11 @@ class Worker:
 
     def _refused(self, held: Optional[Assignment], message: Message) -> None:
         """What the server did not take, it would not take again either."""
-        if held is not None and held.outcome is None and held.replaces_another:
-            return  # Said of the assignment before this one.
         # Of a task that was let go, as one that is cancelled, nobody waits to hear anything.
         log.log(logging.DEBUG if held is None and "taskId" in message else logging.WARNING, "the server refused: %s", message.get("error"))
-        if held is not None:
-            self._is_unwanted(held)
+        # Work that goes on is ended by `cancel` alone: this may be said of an earlier assignment of the task.
+        if held is not None and held.outcome is not None:
+            self._let_go(held)
 
     def _holds(self, assignment: Assignment) -> bool:
         return self._held.get(assignment.id) is assignment
