@@ -379,7 +379,10 @@ def test_a_task_that_is_assigned_anew_takes_the_place_of_the_former(group):
     async def handle(task):
         leases.append(task.lease)
         if task.lease == 1:
-            await asyncio.sleep(BOUND)
+            try:
+                await asyncio.sleep(BOUND)
+            finally:
+                leases.append("cancelled")
         return task.lease
 
     def only(socket):
@@ -393,7 +396,7 @@ def test_a_task_that_is_assigned_anew_takes_the_place_of_the_former(group):
 
     with Stub(only) as stub, Working(worker(stub.url, group, handle)):
         assert stub.is_done.wait(BOUND)
-    assert leases == [1, 2]
+    assert leases == [1, "cancelled", 2]
 
 
 @pytest.mark.parametrize("ends_meanwhile", [True, False])
