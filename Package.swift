@@ -61,7 +61,7 @@ let package = Package(
                 .embedInCode("react/RealtimeProgressTracker.tsx"), .embedInCode("vue/useTask.js"),
                 .embedInCode("examples/worker-python.py"), .embedInCode("examples/worker-node.js"),
                 .embedInCode("examples/websocket_client_example.py"), .embedInCode("examples/worker_example.py"),
-                .embedInCode("examples/watcher-example.mjs"),
+                .embedInCode("examples/watcher-example.mjs"), .embedInCode("examples/worker-openai.py"),
             ],
             swiftSettings: house),
 

@@ -31,6 +31,7 @@ public struct ClientAsset: Sendable {
         ClientAsset("/clients/vue/useTask.js", javaScript, PackageResources.useTask_js),
         ClientAsset("/clients/examples/worker-python.py", python, PackageResources.worker_python_py),
         ClientAsset("/clients/examples/worker-node.js", javaScript, PackageResources.worker_node_js),
+        ClientAsset("/clients/examples/worker-openai.py", python, PackageResources.worker_openai_py),
         ClientAsset("/clients/examples/websocket_client_example.py", python, PackageResources.websocket_client_example_py),
         ClientAsset("/clients/examples/worker_example.py", python, PackageResources.worker_example_py),
         ClientAsset("/clients/examples/watcher-example.mjs", javaScript, PackageResources.watcher_example_mjs),

@@ -9,6 +9,8 @@ public struct Order: Sendable {
     public var submission: Submission
     /// Whether the answer is to come at once, not at the end.
     public var isAsync: Bool
+    /// Whether the result is wanted in pieces, as the worker sends them.
+    public var isStreamed = false
 }
 
 public enum DispatchAPI {
@@ -47,7 +49,7 @@ public enum DispatchAPI {
     /// An empty name is none: an empty key would be everybody's, and an empty `?group=` is the default group too.
     static func named(_ name: SharedBytes?) -> SharedBytes? { name?.isEmpty == true ? nil : name }
 
-    private static func readPriority(_ members: Members, in body: Span<UInt8>) throws(RequestProblem) -> Priority {
+    static func readPriority(_ members: Members, in body: Span<UInt8>) throws(RequestProblem) -> Priority {
         guard let node = members.node("priority", in: body) else { return .normal }
         if members.index.equals(node, "normal", in: body) { return .normal }
         if members.index.equals(node, "high", in: body) { return .high }
@@ -56,7 +58,7 @@ public enum DispatchAPI {
     }
 
     /// The broker clamps the timeout; here it only becomes whole nanoseconds without overflowing.
-    private static func milliseconds(_ count: Double) -> TimeSpan {
+    static func milliseconds(_ count: Double) -> TimeSpan {
         .milliseconds(Int64(min(max(count, 0), 1e12)))
     }
 

@@ -81,7 +81,7 @@ public enum EventStreamDialect {
 
     /// Puts a JSON text on one line. A line ends with a line feed, a carriage return or both; in a JSON text they stand only between
     /// values, where a space says the same.
-    private static func straighten(_ writer: inout ByteWriter, from start: Int) {
+    static func straighten(_ writer: inout ByteWriter, from start: Int) {
         for lineEnd in [UInt8(ascii: "\n"), UInt8(ascii: "\r")] {
             var at = start
             while let place = writer.span.find(lineEnd, from: at) {

@@ -13,6 +13,14 @@ public enum RequestProblem: Error, Sendable {
     case missing(member: StaticString)
     case unknownType(String)
 
+    /// The member that it is about; nil where it is about the whole.
+    var member: StaticString? {
+        switch self {
+        case .wrongType(let member, _), .outOfRange(let member, _), .missing(let member): member
+        case .malformed, .notAnObject, .nothingToDo, .unknownType: nil
+        }
+    }
+
     /// The sentence for the one who sent it.
     public var sentence: String {
         switch self {

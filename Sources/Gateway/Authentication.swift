@@ -41,7 +41,7 @@ extension Route {
     /// The surface that asks who speaks; nil where nobody is asked, whatever the operator chose.
     var surface: Surface? {
         switch self {
-        case .submit(.dispatch), .task, .cancel: .dispatch
+        case .submit(.dispatch), .submit(.completion), .models, .model, .task, .cancel: .dispatch
         case .letter, .removeLetter, .replayLetter: .dispatch
         case .letters, .replayLetters: .letters
         case .submit(.gpu), .gpuTask, .gpuConnections, .gpuStatistics, .taskSocket, .eventStream: .task

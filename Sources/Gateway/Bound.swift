@@ -113,7 +113,7 @@ extension Route {
             .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe,
             .progressStatistics, .activeClients, .hubStatistics, .engine, .deployments, .createDeployment, .deployment,
             .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts, .fleet, .asset, .options,
-            .methodNotAllowed, .notFound, .unknownTask:
+            .methodNotAllowed, .notFound, .unknownTask, .models, .model:
             !newcomer
         }
     }

@@ -49,6 +49,8 @@ final class HTTPConversation {
         case storing(Receipt)
         /// It waits for the end of its task.
         case waiting(TaskRecord)
+        /// The same in OpenAI's words; its answer may have begun.
+        case completing(CompletionExchange)
         /// It waits for what is read back from the journal.
         case inquiring(Inquirer)
         /// Its answer goes on for as long as its task does.
@@ -64,6 +66,8 @@ final class HTTPConversation {
     let certificate: PeerCertificate?
     var exchange = ServerExchange()
     var request = Request.none
+    /// Whether its errors are to have OpenAI's shape.
+    var speaksOpenAI = false
     /// Which request of the connection this is: an answer to an earlier one is nobody's.
     var number: UInt32 = 0
     /// Bytes that came and could not be used yet: a part of a head, or later requests.
@@ -103,7 +107,7 @@ final class HTTPConversation {
     var takesBody: Bool {
         switch request {
         case .reading, .engaging: true
-        case .none, .reviewing, .hearing, .storing, .waiting, .inquiring, .streaming, .polling: false
+        case .none, .reviewing, .hearing, .storing, .waiting, .completing, .inquiring, .streaming, .polling: false
         }
     }
 

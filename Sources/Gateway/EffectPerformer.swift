@@ -23,7 +23,7 @@ final class EffectPerformer {
         self.sender = sender
         self.hubClients = hubClients
         self.monitor = monitor
-        fanout = Fanout(context, sender: sender, eventStreams: http.eventStreams, sockets: sockets)
+        fanout = Fanout(context, sender: sender, eventStreams: http.eventStreams, completions: http.completions, sockets: sockets)
     }
 
     /// Performs everything that was asked for since the last call.

@@ -13,12 +13,17 @@ final class Fanout {
     private let context: Context
     private let sender: WebSocketSender
     private let eventStreams: EventStreamService
+    private let completions: CompletionService
     private let sockets: SocketService
 
-    init(_ context: Context, sender: WebSocketSender, eventStreams: EventStreamService, sockets: SocketService) {
+    init(
+        _ context: Context, sender: WebSocketSender, eventStreams: EventStreamService, completions: CompletionService,
+        sockets: SocketService
+    ) {
         self.context = context
         self.sender = sender
         self.eventStreams = eventStreams
+        self.completions = completions
         self.sockets = sockets
     }
 
@@ -57,7 +62,7 @@ final class Fanout {
             case .monitorBare:
                 send(edition.text(omittingOffset: true, context).delivery, of: Occasion(edition.bulletin), to: recipients)
             case .monitorPolled: sockets.send(edition, to: recipients, at: now)
-            case .task, .user, .hub, .hubBatched, .events: preconditionFailure("a channel is listened to in \(format)")
+            case .task, .user, .hub, .hubBatched, .events, .completion: preconditionFailure("a channel is listened to in \(format)")
             }
         }
     }
@@ -85,7 +90,12 @@ final class Fanout {
     private func send(_ delivery: Delivery, of occasion: Occasion, to id: ConnectionID) {
         switch context.conversation(id) {
         case .webSocket(let conversation): sender.send(delivery, of: occasion, to: conversation)
-        case .http(let conversation): eventStreams.send(delivery, of: occasion, to: conversation)
+        case .http(let conversation):
+            if case .completing(let exchange) = conversation.request {
+                completions.send(delivery, exchange, to: conversation)
+            } else {
+                eventStreams.send(delivery, of: occasion, to: conversation)
+            }
         case .probe, nil: break
         }
     }
@@ -101,7 +111,9 @@ final class Fanout {
         case .hub:
             frames(HubDialect.messageCount(of: publication.event)) { HubDialect.write(publication, part: $0, to: &$1) }
         case .hubBatched: lines(publication)
-        case .events: chunk(publication)
+        case .events:
+            chunk(TaskDialect.messageCount(of: publication)) { EventStreamDialect.write(publication, to: &$0) }
+        case .completion: piece(publication)
         case .monitor, .monitorBare, .monitorPolled: preconditionFailure("a task is listened to in \(format)")
         }
     }
@@ -142,9 +154,14 @@ final class Fanout {
         return delivery(.lines, from: begin, text, count: HubDialect.messageCount(of: publication.event))
     }
 
-    private func chunk(_ publication: Publication) -> Delivery {
+    private func piece(_ publication: Publication) -> Delivery {
+        guard case .chunk(let piece) = publication.event else { preconditionFailure("a stream of pieces is told of something else") }
+        return chunk(1) { CompletionStream.writePiece(piece, to: &$0) }
+    }
+
+    private func chunk(_ count: Int, _ write: (inout ByteWriter) -> Void) -> Delivery {
         context.scratch.removeAll()
-        EventStreamDialect.write(publication, to: &context.scratch)
+        write(&context.scratch)
         let shape = ResponseShape(version: .http11)
         let length = context.scratch.count
         context.text.removeAll()
@@ -153,7 +170,7 @@ final class Fanout {
         context.scratch.withSpan { context.text.append($0) }
         context.scratch.removeAll()
         ResponseWriter.endChunk(shape, into: &context.text)
-        return delivery(.chunk, from: 0, start..<start + length, count: TaskDialect.messageCount(of: publication))
+        return delivery(.chunk, from: 0, start..<start + length, count: count)
     }
 
     /// What stands in `context.text`, as a block.
@@ -170,6 +187,7 @@ extension FormatSet {
         if TaskDialect.messageCount(of: event) > 0 { formats.formUnion([FormatSet(.task), FormatSet(.events)]) }
         if UserDialect.messageCount(of: event) > 0 { formats.formUnion(FormatSet(.user)) }
         if HubDialect.messageCount(of: event) > 0 { formats.formUnion([FormatSet(.hub), FormatSet(.hubBatched)]) }
+        if case .chunk = event { formats.formUnion(FormatSet(.completion)) }
         return formats
     }
 }

@@ -21,6 +21,7 @@ final class HTTPService {
     private let requests: Requests
     private let sockets: SocketService
     let eventStreams: EventStreamService
+    let completions: CompletionService
     private var head = RequestHead()
 
     init(
@@ -32,9 +33,10 @@ final class HTTPService {
         self.sockets = sockets
         upgrades = Upgrades(context, responses: responses)
         self.eventStreams = eventStreams
+        completions = CompletionService(context, responses: responses)
         requests = Requests(
             context, responses: responses, upgrades: upgrades, producers: producers, hubClients: hubClients, eventStreams: eventStreams,
-            sockets: sockets)
+            completions: completions, sockets: sockets)
     }
 
     // MARK: Bytes
@@ -229,6 +231,7 @@ final class HTTPService {
     private func deadline(of conversation: HTTPConversation) -> Instant? {
         let limits = context.limits
         if case .streaming(let watcher) = conversation.request { return watcher.deadline }
+        if case .completing(let exchange) = conversation.request { return exchange.deadline }
         switch conversation.exchange.phase {
         case .idle: return conversation.phaseStarted + (conversation.number == 0 ? limits.headTimeout : limits.keepAliveTimeout)
         case .readingHead: return conversation.phaseStarted + limits.headTimeout
@@ -259,6 +262,11 @@ final class HTTPService {
         }
         if case .streaming(let watcher) = conversation.request {
             eventStreams.tick(conversation, watcher, at: now)
+            settle(conversation, at: now)
+            return arm(conversation, at: self.deadline(of: conversation) ?? now + context.limits.keepAliveTimeout)
+        }
+        if case .completing(let exchange) = conversation.request {
+            completions.tick(conversation, exchange, at: now)
             settle(conversation, at: now)
             return arm(conversation, at: self.deadline(of: conversation) ?? now + context.limits.keepAliveTimeout)
         }
@@ -304,6 +312,7 @@ final class HTTPService {
         case .none, .reading, .reviewing, .hearing, .storing, .inquiring, .engaging: break
         case .polling(let client, _): sockets.pollLost(client, by: conversation, at: now)
         case .waiting(let task): context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
+        case .completing(let exchange): completions.closed(conversation, exchange, at: now)
         case .streaming(let watcher): eventStreams.closed(watcher)
         }
         eventStreams.closed(conversation.id)
@@ -323,7 +332,7 @@ final class HTTPService {
     func isPaced(_ conversation: HTTPConversation, hearsIdle: Bool) -> Bool {
         switch conversation.request {
         case .streaming, .polling: return true
-        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .inquiring, .engaging: break
+        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .completing, .inquiring, .engaging: break
         }
         switch conversation.exchange.phase {
         case .idle, .readingHead: return hearsIdle
@@ -336,7 +345,7 @@ final class HTTPService {
         switch conversation.request {
         // A session's client asks again elsewhere.
         case .streaming, .polling, .engaging: return false
-        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .inquiring: break
+        case .none, .reading, .reviewing, .hearing, .storing, .waiting, .completing, .inquiring: break
         }
         return conversation.exchange.phase == .awaitingResponse || conversation.exchange.phase == .readingBody
     }
@@ -346,6 +355,7 @@ final class HTTPService {
         switch conversation.request {
         case .streaming(let watcher): return eventStreams.end(conversation, watcher)
         case .polling(let client, _): if let client = sockets.client(client) { return sockets.close(client, at: now) }
+        case .completing(let exchange): return completions.end(conversation, exchange, at: now)
         case .waiting(let task): context.broker.part(task, from: conversation.exchangeID, at: context.moment(now))
         case .none, .reading, .reviewing, .hearing, .storing, .inquiring, .engaging: break
         }

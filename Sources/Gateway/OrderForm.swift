@@ -9,6 +9,8 @@ enum OrderForm: Sendable {
     case dispatch
     /// POST /api/gpu/tasks
     case gpu
+    /// POST /v1/chat/completions and its like; the group that a field of the request names.
+    case completion(CompletionEndpoint, group: SharedBytes?)
 
     func read(
         _ body: Span<UInt8>, _ index: JSONIndex, key: SharedBytes?, limits: Limits, scratch: inout ByteWriter
@@ -16,6 +18,8 @@ enum OrderForm: Sendable {
         switch self {
         case .dispatch: try DispatchAPI.readOrder(body, index, key: key, limits: limits, scratch: &scratch)
         case .gpu: try GPUTaskAPI.readOrder(body, index, key: key, limits: limits, scratch: &scratch)
+        case .completion(let endpoint, let group):
+            try CompletionAPI.readOrder(endpoint, body, index, key: key, group: group, limits: limits, scratch: &scratch)
         }
     }
 
@@ -26,6 +30,7 @@ enum OrderForm: Sendable {
         switch self {
         case .dispatch: DispatchAPI.writeAccepted(task.id, task.state, to: &writer)
         case .gpu: GPUTaskAPI.writeAccepted(task, to: &writer)
+        case .completion: preconditionFailure("a request in OpenAI's words waits for its end")
         }
     }
 
@@ -36,6 +41,7 @@ enum OrderForm: Sendable {
         switch self {
         case .dispatch: DispatchAPI.writeCancellation(cancellation, to: &writer)
         case .gpu: GPUTaskAPI.writeCancellation(cancellation, to: &writer)
+        case .completion: preconditionFailure("nothing is cancelled in OpenAI's words")
         }
     }
 }

@@ -21,6 +21,7 @@ final class Requests {
     private let revocations: RevocationRequests
     private let monitor: MonitorRequests
     private let eventStreams: EventStreamService
+    private let completions: CompletionService
     private let sockets: SocketService
     private var hasWarnedOfEndlessTokens = false
 
@@ -28,7 +29,7 @@ final class Requests {
 
     init(
         _ context: Context, responses: Responses, upgrades: Upgrades, producers: ProducerService, hubClients: HubService,
-        eventStreams: EventStreamService, sockets: SocketService
+        eventStreams: EventStreamService, completions: CompletionService, sockets: SocketService
     ) {
         self.context = context
         self.responses = responses
@@ -42,6 +43,7 @@ final class Requests {
         revocations = RevocationRequests(
             context, responses: responses, eventStreams: eventStreams, hubClients: hubClients, sockets: sockets)
         self.eventStreams = eventStreams
+        self.completions = completions
         self.sockets = sockets
     }
 
@@ -55,6 +57,7 @@ final class Requests {
         let route = Routes.find(
             head, bytes, echoPath: context.settings.echoPath, isTestMode: context.settings.sockets.isTestMode, scratch: &context.scratch)
         conversation.request = .none
+        conversation.speaksOpenAI = bytes.extracting(head.target.path).hasPrefix("/v1/")
         if context.watermark.isShort, !route.isSpared(newcomer: conversation.isSpared) {
             context.metrics.bounds.count(conversation.isSpared ? .memoryConnections : .memoryTasks)
             responses.turnAway(conversation, Server.shortOfMemory, at: now)
@@ -105,7 +108,7 @@ final class Requests {
             .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
             .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .deployments, .createDeployment,
             .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts, .fleet,
-            .revocations, .health, .readiness, .metrics, .asset:
+            .revocations, .health, .readiness, .metrics, .asset, .models, .model:
             let key = head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) }
             conversation.request = .reading(route, key: key, principal)
             askForBody(conversation)
@@ -216,6 +219,8 @@ final class Requests {
         case .gpuTask(let id): watching.answerTask(conversation, id, to: principal, at: now)
         case .gpuConnections(let id): watching.answerConnections(conversation, of: id, to: principal, at: now)
         case .gpuStatistics: watching.answerStatistics(conversation, to: principal, at: now)
+        case .models: completions.answerModels(conversation, at: now)
+        case .model(let name): completions.answerModel(conversation, name, at: now)
         case .task(let id): answerTask(conversation, id, to: principal, at: now)
         case .cancel(let id, let form): cancel(conversation, id, form, for: principal, at: now)
         case .letters(let query): letters.answerLetters(conversation, query, to: principal, at: now)
@@ -339,6 +344,7 @@ final class Requests {
         case .success(var order):
             order.submission.idempotencyKey = order.submission.idempotencyKey.map { principal.own($0) }
             order.submission.user = principal.user
+            if case .completion(let endpoint, _) = form { return completions.submit(conversation, order, endpoint, at: now) }
             submit(conversation, order, form, at: now)
         }
     }
@@ -409,7 +415,9 @@ final class Requests {
 
     /// A task has ended that a request waited for.
     func taskEnded(_ conversation: HTTPConversation, number: UInt32, _ task: TaskRecord, at now: Instant) {
-        guard conversation.number == number, case .waiting(let awaited) = conversation.request, awaited === task else { return }
+        guard conversation.number == number else { return }
+        if case .completing(let exchange) = conversation.request { return completions.taskEnded(conversation, exchange, task, at: now) }
+        guard case .waiting(let awaited) = conversation.request, awaited === task else { return }
         answerOutcome(conversation, task, at: now)
         context.resumable.append(conversation.id)
     }

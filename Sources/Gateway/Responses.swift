@@ -11,7 +11,11 @@ final class Responses {
 
     func fail(_ conversation: HTTPConversation, _ status: HTTPStatus, _ problem: RequestProblem, at now: Instant) {
         context.text.removeAll()
-        writeError(problem.sentence, to: &context.text)
+        if conversation.speaksOpenAI {
+            CompletionAPI.writeError(problem, Int(status.rawValue), to: &context.text)
+        } else {
+            writeError(problem.sentence, to: &context.text)
+        }
         respond(conversation, status, at: now)
     }
 
@@ -20,7 +24,13 @@ final class Responses {
         extra: StaticString = "", at now: Instant
     ) {
         context.text.removeAll()
-        writeError(words, to: &context.text)
+        if conversation.speaksOpenAI {
+            // The one code of OpenAI's that says what to do: look at the key.
+            let code: StaticString? = status == .unauthorized ? "invalid_api_key" : nil
+            CompletionAPI.writeError(Int(status.rawValue), words, code: code, to: &context.text)
+        } else {
+            writeError(words, to: &context.text)
+        }
         respond(conversation, status, allow: allow, extra: extra, at: now)
     }
 

@@ -23,6 +23,9 @@ enum Route {
     case letter(TaskID?)
     case removeLetter(TaskID?)
     case replayLetter(TaskID?)
+    /// GET /v1/models, GET /v1/models/{model}
+    case models
+    case model(SharedBytes)
     /// GET /api/gpu/tasks/{task_id}
     case gpuTask(TaskID)
     case gpuConnections(TaskID)
@@ -126,6 +129,7 @@ struct Routes: ~Copyable, ~Escapable {
     private let target: RequestTarget
     private let method: HTTPMethod
     private let lastEventID: Range<Int>?
+    private let group: Range<Int>?
     private let bytes: Span<UInt8>
 
     @_lifetime(copy bytes)
@@ -133,6 +137,7 @@ struct Routes: ~Copyable, ~Escapable {
         target = head.target
         method = head.method
         lastEventID = head.value(.lastEventID)
+        group = head.value(.xGroup)
         self.bytes = bytes
     }
 
@@ -146,7 +151,8 @@ struct Routes: ~Copyable, ~Escapable {
         // RFC 9110 §9.3.7: OPTIONS * asks about the whole server.
         if head.target.form == .asterisk { return .options(allow: "GET, HEAD, POST, OPTIONS") }
         let routes = Routes(head, bytes)
-        if let route = routes.dispatch(&scratch) ?? routes.gpu(&scratch) ?? routes.server(echoPath) { return route }
+        if let route = routes.dispatch(&scratch) ?? routes.completion(&scratch) ?? routes.gpu(&scratch) { return route }
+        if let route = routes.server(echoPath) { return route }
         if let route = routes.user(&scratch) ?? routes.hub(&scratch) { return route }
         return routes.letters(&scratch) ?? routes.tokens(&scratch) ?? routes.monitor(isTestMode, &scratch) ?? .notFound
     }
@@ -165,6 +171,17 @@ struct Routes: ~Copyable, ~Escapable {
         if isWord(captures[0], "register") { return by(post: .report(.register, nil)) }
         if isWord(captures[0], "events") { return by(post: .reports) }
         return by(get: task(captures, &scratch, on: .dispatch) { .task($0) })
+    }
+
+    /// D's, as OpenAI's clients ask for them. A model's name may have slashes.
+    private func completion(_ scratch: inout ByteWriter) -> Route? {
+        guard match("/v1/{rest...}") != nil else { return nil }
+        for endpoint in CompletionEndpoint.allCases where match(endpoint.path) != nil {
+            return by(post: .submit(.completion(endpoint, group: group.map { SharedBytes(copying: bytes.extracting($0)) })))
+        }
+        if match("/v1/models") != nil { return by(get: .models) }
+        guard let captures = match("/v1/models/{model...}") else { return nil }
+        return by(get: .model(decoded(captures[0], &scratch) { SharedBytes(copying: $0) } ?? .empty))
     }
 
     /// Failed tasks of D; the fixed word goes before names here too.

@@ -122,7 +122,8 @@ final class Upgrades {
             .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
             .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .engine, .deployments,
             .createDeployment, .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts,
-            .fleet, .revocations, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask:
+            .fleet, .revocations, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask,
+            .models, .model:
             preconditionFailure("only a socket's route is upgraded")
         }
     }

@@ -8,7 +8,7 @@ public enum FieldName: UInt8, Hashable, Sendable, CaseIterable {
     case host, date
     case range
     case accept, cookie, expect, origin
-    case referer, upgrade, trailer
+    case referer, upgrade, trailer, xGroup
     case forwarded, apiKey
     case connection, userAgent
     case traceparent
@@ -39,6 +39,7 @@ public enum FieldName: UInt8, Hashable, Sendable, CaseIterable {
         case .referer: "referer"
         case .upgrade: "upgrade"
         case .trailer: "trailer"
+        case .xGroup: "x-group"
         case .forwarded: "forwarded"
         case .apiKey: "x-api-key"
         case .connection: "connection"
@@ -98,6 +99,7 @@ public enum FieldName: UInt8, Hashable, Sendable, CaseIterable {
         case (7, "r"): .referer
         case (7, "u"): .upgrade
         case (7, "t"): .trailer
+        case (7, "x"): .xGroup
         case (9, "f"): .forwarded
         case (9, "x"): .apiKey
         case (10, "c"): .connection

@@ -21,7 +21,7 @@ def _programs():
 programs = pytest.mark.parametrize("start", list(_programs()))
 
 
-@pytest.mark.parametrize("name", ["worker-python.py", "worker-node.js"])
+@pytest.mark.parametrize("name", ["worker-python.py", "worker-node.js", "worker-openai.py"])
 def test_example_is_served_as_it_is(server, name):
     answer = server.get(f"/clients/examples/{name}")
     assert answer.status == 200

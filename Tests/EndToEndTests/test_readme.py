@@ -38,7 +38,9 @@ def examples():
 @pytest.mark.parametrize("example", examples())
 def test_example(server, tmp_path, example):
     from documents import python
-    with python(ROOT / "Sources/Clients/examples/worker-python.py", server.url("/ws", "ws")) as worker:
+    # The worker that the text before the example has started.
+    words = ["worker-openai.py", "openai"] if example["name"] == "OpenAI clients" else ["worker-python.py"]
+    with python(ROOT / "Sources/Clients/examples" / words[0], server.url("/ws", "ws"), *words[1:]) as worker:
         worker.says("connected as W")
         script = example["script"].replace("http://localhost:8000", server.url(""))
         # `signalbox` is the program, and finds the secret where the server keeps it.

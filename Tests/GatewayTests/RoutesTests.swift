@@ -31,6 +31,9 @@ struct RoutesTests {
         return switch found {
         case .submit(.dispatch): "submit"
         case .submit(.gpu): "submit gpu"
+        case .submit(.completion(let endpoint, let group)): "\(endpoint) \(group?.description ?? "-")"
+        case .models: "models"
+        case .model(let name): "model \(name)"
         case .letters: "letters"
         case .letter(let id): "letter \(id?.description ?? "-")"
         case .removeLetter(let id): "remove letter \(id?.description ?? "-")"
@@ -47,6 +50,7 @@ struct RoutesTests {
         case .task(let id): "task \(id)"
         case .cancel(let id, .dispatch): "cancel \(id)"
         case .cancel(let id, .gpu): "cancel gpu \(id)"
+        case .cancel(_, .completion): "nothing"
         case .userTask(let id): "user task \(id)"
         case .userTasks: "user tasks"
         case .removeTask(let id): "remove \(id)"
@@ -96,6 +100,8 @@ struct RoutesTests {
         ("/api/gpu/tasks/a%2Fb/ws", "task socket a/b", get),
         ("/api/gpu/tasks/x/connections", "gpu connections x", get), ("/api/gpu/websocket/stats", "gpu statistics", get),
         ("/api/gpu/tasks/%01/ws", "task socket -", get),
+        ("/v1/chat/completions", "chat -", post), ("/v1/completions", "text -", post), ("/v1/embeddings", "embeddings -", post),
+        ("/v1/models", "models", get), ("/v1/models/org/m%2F1", "model org/m/1", get),
         ("/ws", "worker", get), ("/ws?group=a", "worker", get), ("/echo", "echo", get), ("/healthz", "health", get),
         ("/readyz", "readiness", get), ("/metrics", "metrics", get),
         // Fixed words go before names.

@@ -19,15 +19,19 @@ public enum Format: UInt8, Sendable, CaseIterable {
     case monitorBare
     /// Socket.IO by polling, with the offset or without.
     case monitorPolled
+    /// The pieces of a streamed result, as OpenAI's clients read them.
+    case completion
 
-    @usableFromInline static let count = 8
+    static let count = 9
+    /// Where the buckets of all formats end in one row.
+    typealias Ends = InlineArray<9, Int>
 }
 
 /// Some of the formats.
 public struct FormatSet: OptionSet, Sendable {
-    public let rawValue: UInt8
+    public let rawValue: UInt16
 
-    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
 
     @inlinable public init(_ format: Format) { rawValue = 1 << format.rawValue }
 

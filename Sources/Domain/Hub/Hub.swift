@@ -230,7 +230,7 @@ public final class Hub {
         guard let slot = topics.slot(of: topic) else { return }
         var found: [Recipient] = []
         swap(&found, &recipients)
-        var ends = InlineArray<8, Int>(repeating: 0)
+        var ends = Format.Ends(repeating: 0)
         for format in Format.allCases {
             topics[slot].list.forEach(in: format) { entry in
                 guard entry.joined < number else { return }
@@ -242,7 +242,7 @@ public final class Hub {
         show(&found, ends, body)
     }
 
-    private func show(_ found: inout [Recipient], _ ends: InlineArray<8, Int>, _ body: (Format, Span<Recipient>) -> Void) {
+    private func show(_ found: inout [Recipient], _ ends: Format.Ends, _ body: (Format, Span<Recipient>) -> Void) {
         var start = 0
         for format in Format.allCases {
             let end = ends[Int(format.rawValue)]
@@ -257,7 +257,7 @@ public final class Hub {
     /// - Returns: where each format's recipients end.
     private func gather(
         _ publication: Publication, _ audience: Audience, _ wanted: FormatSet, into found: inout [Recipient]
-    ) -> InlineArray<8, Int> {
+    ) -> Format.Ends {
         let number = publication.number
         var listeners = 0
         var latestJoin: UInt64 = 0
@@ -269,7 +269,7 @@ public final class Hub {
         }
         found.reserveCapacity(listeners)
         let muters = mutes.isEmpty ? nil : mutes[publication.task]
-        var ends = InlineArray<8, Int>(repeating: 0)
+        var ends = Format.Ends(repeating: 0)
         if audience.count == 1, muters == nil, latestJoin < number {
             let list = topics[audience.slots[0]].list
             for format in Format.allCases {

@@ -21,7 +21,7 @@ struct SubscriberList {
     private final class Crowd {
         var entries: [Entry]
         /// Where each format's bucket ends; it begins where the one before ends.
-        var ends: InlineArray<8, Int>
+        var ends: Format.Ends
         /// No entry joined later.
         var latestJoin: UInt64
 
