@@ -80,7 +80,7 @@ let package = Package(
         .executableTarget(
             name: "signalbox",
             dependencies: [
-                "Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "SocketIO", "Storage", "Vitals", "WebSockets",
+                "Base", "Crypto", "Dialects", "Domain", "Gateway", "JSON", "Reactor", "SocketIO", "Storage", "Vitals", "WebSockets",
             ],
             swiftSettings: house),
 
@@ -127,7 +127,7 @@ let package = Package(
         tests("Reactor", ["Base", "CLinux", "COpenSSL", "Reactor"]),
         tests("Vitals", ["Base", "Domain", "Vitals"]),
         tests("Storage", ["Base", "CSQLite", "Domain", "Storage", "StorageCrash"]),
-        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "Storage", "signalbox"]),
+        tests("signalbox", ["Base", "Crypto", "Dialects", "Domain", "Gateway", "JSON", "Reactor", "Storage", "signalbox"]),
         tests("Simulator", ["Simulator"]),
         tests("FuzzChecks", ["FuzzChecks"]),
         tests("LoadSupport", ["Base", "LoadSupport"]),

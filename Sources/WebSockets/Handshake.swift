@@ -86,6 +86,25 @@ public enum Handshake {
         return AcceptKey(letters: InlineArray { index in encoded[index] })
     }
 
+    // MARK: The client's side
+
+    /// §4.1: 16 bytes by chance, in base64.
+    static func makeKey(_ high: UInt64, _ low: UInt64) -> SharedBytes {
+        let bytes = InlineArray<16, UInt8> { index in
+            UInt8(truncatingIfNeeded: (index < 8 ? high : low) >> UInt64(index % 8 * 8))
+        }
+        var key = ByteWriter(capacity: 24)
+        Base64.encode(bytes.span, into: &key)
+        return key.take()
+    }
+
+    /// What a server must answer to that key.
+    static func accepted(_ key: Span<UInt8>) -> SharedBytes {
+        var answer = ByteWriter(capacity: 32)
+        acceptKey(key).write(to: &answer)
+        return answer.take()
+    }
+
     // MARK: Subprotocols
 
     /// Calls `body` with each subprotocol the client offers, in its order of preference, until it answers false.

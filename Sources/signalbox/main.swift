@@ -163,6 +163,8 @@ func main() -> Int32 {
         let answer = token(arguments.dropFirst(), environment: variable)
         print(answer.text, to: answer.code == 0 ? STDOUT_FILENO : STDERR_FILENO)
         return answer.code
+    case "worker":
+        return work(arguments.dropFirst(), environment: variable)
     case "serve":
         if arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
             print(Configuration.help, to: STDOUT_FILENO)

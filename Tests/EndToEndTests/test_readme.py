@@ -58,6 +58,17 @@ def test_options_are_listed():
     assert OPTIONS.search(README.read_text())[2] == option_table()
 
 
+@pytest.mark.parametrize("command", ["worker"])
+def test_options_of_commands_are_listed(command):
+    text = subprocess.run([BINARY, command, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
+    options = re.findall(r"^  (--\S+(?: [A-Z]\S*)?) {2,}(.*?)(?: \((?:([A-Z_]+), )?default (.*)\))?$", text, re.M)
+    assert options
+    for flag, what, variable, default in options:
+        variable = f"`{variable}` " if variable else ""
+        row = re.search(rf"^\| `{re.escape(flag)}` \| {re.escape(variable)}\| (.*?) \| .*\|$", README.read_text(), re.M)
+        assert row and row[1] == (default or "off"), flag
+
+
 def units():
     """The units of systemd, each as a list of sections, names and values; a name may stand several times."""
     found = {}

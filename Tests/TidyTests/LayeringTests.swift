@@ -38,7 +38,7 @@ enum Layering {
         Floor("Vitals", ["Base", "CLinux", "Domain"], system: ["Glibc", "Synchronization"]),
         Floor(
             "signalbox",
-            ["Base", "Crypto", "Dialects", "Domain", "Gateway", "Reactor", "SocketIO", "Storage", "Vitals", "WebSockets"],
+            ["Base", "Crypto", "Dialects", "Domain", "Gateway", "JSON", "Reactor", "SocketIO", "Storage", "Vitals", "WebSockets"],
             system: ["Dispatch", "Glibc"]),
     ]
 

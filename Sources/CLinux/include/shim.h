@@ -23,6 +23,20 @@
 
 // accept4 is declared only under _GNU_SOURCE, which a module cannot set: the headers that it shares with Glibc's module would differ.
 extern int accept4(int, struct sockaddr *, socklen_t *, int);
+extern int memfd_create(const char *, unsigned int);
+extern int pipe2(int *, int);
+
+// A file without a name, in memory, closed on exec; MFD_CLOEXEC is 1.
+static inline int signalbox_memory_file(void) { return memfd_create("signalbox", 1); }
+
+// The variables of this process; whoever changes them is not asked.
+static inline char **signalbox_environment(void) { return __environ; }
+
+// A pipe whose end for reading does not block, both closed on exec. Whoever writes to it is another program, and used to waiting.
+static inline int signalbox_pipe(int *ends) {
+    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK) == -1 ? -1 : 0;
+}
 
 // RLIMIT_NOFILE is an enumerator of a type that differs between C libraries.
 static inline int signalbox_descriptor_limit(struct rlimit *limit) { return getrlimit(RLIMIT_NOFILE, limit); }
