@@ -1,4 +1,5 @@
 // Signals: the kernel's asynchronous calls made into input of the loop, by signalfd. Nothing runs in a signal handler.
+public import Base
 import CLinux
 import Glibc
 
@@ -40,6 +41,15 @@ public struct Signals: ~Copyable {
         unsafe sigemptyset(&pending)
         _ = unsafe sigpending(&pending)
         return signals.contains { unsafe sigismember(&pending, $0) == 1 }
+    }
+
+    /// Waits until one of `signals`, which the caller's thread has blocked, comes, and takes it.
+    ///
+    /// - Returns: whether one came in time.
+    public static func wait(for signals: [Int32], atMost span: TimeSpan) -> Bool {
+        var set = Signals.set(signals)
+        var patience = timespec(tv_sec: Int(span.nanoseconds / 1_000_000_000), tv_nsec: Int(span.nanoseconds % 1_000_000_000))
+        return unsafe sigtimedwait(&set, nil, &patience) > 0
     }
 
     private static func set(_ signals: [Int32]) -> sigset_t {

@@ -158,6 +158,7 @@ struct Configuration {
             "  signalbox [serve] [OPTIONS]   serve clients and workers",
             "  signalbox token ...           make a token; signalbox token --help tells how",
             "  signalbox worker ...          make a worker of any command; signalbox worker --help tells how",
+            "  signalbox top ...             show the fleet in the terminal; signalbox top --help tells how",
             "  signalbox version             print the version",
             "  signalbox --help              print this",
             "",

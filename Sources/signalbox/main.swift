@@ -165,6 +165,8 @@ func main() -> Int32 {
         return answer.code
     case "worker":
         return work(arguments.dropFirst(), environment: variable)
+    case "top":
+        return top(arguments.dropFirst(), environment: variable)
     case "serve":
         if arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
             print(Configuration.help, to: STDOUT_FILENO)

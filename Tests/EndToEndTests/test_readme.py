@@ -58,7 +58,7 @@ def test_options_are_listed():
     assert OPTIONS.search(README.read_text())[2] == option_table()
 
 
-@pytest.mark.parametrize("command", ["worker"])
+@pytest.mark.parametrize("command", ["worker", "top"])
 def test_options_of_commands_are_listed(command):
     text = subprocess.run([BINARY, command, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
     options = re.findall(r"^  (--\S+(?: [A-Z]\S*)?) {2,}(.*?)(?: \((?:([A-Z_]+), )?default (.*)\))?$", text, re.M)
