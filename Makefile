@@ -24,7 +24,7 @@ SECONDS ?= 60
 MINUTES ?= 60
 RUNS ?= 1000
 
-.PHONY: help deps libraries tools swift build release run test test-swift asan tsan test-e2e sim sim-planted autobahn fuzz fuzz-corpus bench load peers soak format lint clean FORCE
+.PHONY: help deps libraries tools swift build release run demo test test-swift asan tsan test-e2e sim sim-planted autobahn fuzz fuzz-corpus bench load peers soak format lint clean FORCE
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -73,6 +73,9 @@ release: libraries ## Build the optimised server, .build/release/signalbox
 
 run: deps release ## Start the server: make run ARGS="--listen 127.0.0.1:9000"
 	@exec $(SERVER) serve $(ARGS)
+
+demo: deps release ## A server with three workers and a stream of tasks to look at; Ctrl-C ends it all
+	@exec $(VENV)/bin/python -B Benchmarks/demo.py --server $(SERVER) $(ARGS)
 
 test: deps test-swift test-e2e ## All tests: Swift, end to end, and a short run of the WebSocket conformance suite
 
