@@ -52,15 +52,7 @@ public struct TaskID: Hashable, Sendable {
             writer.append(name)
             return
         }
-        writer.append(hex: high >> 32, digits: 8)
-        writer.append(UInt8(ascii: "-"))
-        writer.append(hex: high >> 16, digits: 4)
-        writer.append(UInt8(ascii: "-"))
-        writer.append(hex: high, digits: 4)
-        writer.append(UInt8(ascii: "-"))
-        writer.append(hex: low >> 48, digits: 4)
-        writer.append(UInt8(ascii: "-"))
-        writer.append(hex: low, digits: 12)
+        writer.append(uuid: high, low)
     }
 
     private static func uuid(_ text: Span<UInt8>) -> (UInt64, UInt64)? {

@@ -57,6 +57,17 @@ import Testing
         #expect(writer.seal().description == text)
     }
 
+    @Test("a UUID is its 36 characters, wherever it is written")
+    func uuid() {
+        var writer = ByteWriter(capacity: 0)
+        writer.append("task:")
+        writer.append(uuid: 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210)
+        writer.append(uuid: 0, .max)
+        #expect(
+            writer.seal().description
+                == "task:01234567-89ab-cdef-fedc-ba987654321000000000-0000-0000-ffff-ffffffffffff")
+    }
+
     @Test("memory: kept by removeAll, given back beyond what is retained")
     func memory() {
         var writer = ByteWriter(capacity: 16)

@@ -71,7 +71,7 @@ public struct ByteWriter: ~Copyable {
         capacity = wanted
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func append(_ byte: UInt8) {
         reserve(1)
         unsafe base[length] = byte
@@ -91,10 +91,14 @@ public struct ByteWriter: ~Copyable {
     }
 
     /// Appends the bytes of a literal.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func append(_ text: StaticString) {
         precondition(text.hasPointerRepresentation, "a literal of one scalar has no bytes in memory")
-        unsafe append(text.utf8Start, text.utf8CodeUnitCount)
+        // Where the literal is known, so is its length, and the copy is a few stores.
+        let size = text.utf8CodeUnitCount
+        reserve(size)
+        unsafe (base + length).update(from: text.utf8Start, count: size)
+        length &+= size
     }
 
     /// Appends the UTF-8 bytes of a text: for people's words, not for the byte path.
@@ -143,6 +147,28 @@ public struct ByteWriter: ~Copyable {
         length &+= digits
     }
 
+    /// Appends the 36 characters of a UUID (RFC 9562 §4), in lower case.
+    public mutating func append(uuid high: UInt64, _ low: UInt64) {
+        reserve(36)
+        let memory = unsafe UnsafeMutableRawPointer(base + length)
+        // The second and the third eight digits have a hyphen in the middle.
+        let second = HexDigits.text(of: UInt32(truncatingIfNeeded: high))
+        let third = HexDigits.text(of: UInt32(truncatingIfNeeded: low >> 32))
+        let hyphen = UInt8(ascii: "-")
+        unsafe memory.storeBytes(of: HexDigits.text(of: UInt32(truncatingIfNeeded: high >> 32)).bigEndian, as: UInt64.self)
+        unsafe memory.storeBytes(of: hyphen, toByteOffset: 8, as: UInt8.self)
+        unsafe memory.storeBytes(of: UInt32(truncatingIfNeeded: second >> 32).bigEndian, toByteOffset: 9, as: UInt32.self)
+        unsafe memory.storeBytes(of: hyphen, toByteOffset: 13, as: UInt8.self)
+        unsafe memory.storeBytes(of: UInt32(truncatingIfNeeded: second).bigEndian, toByteOffset: 14, as: UInt32.self)
+        unsafe memory.storeBytes(of: hyphen, toByteOffset: 18, as: UInt8.self)
+        unsafe memory.storeBytes(of: UInt32(truncatingIfNeeded: third >> 32).bigEndian, toByteOffset: 19, as: UInt32.self)
+        unsafe memory.storeBytes(of: hyphen, toByteOffset: 23, as: UInt8.self)
+        unsafe memory.storeBytes(of: UInt32(truncatingIfNeeded: third).bigEndian, toByteOffset: 24, as: UInt32.self)
+        unsafe memory.storeBytes(
+            of: HexDigits.text(of: UInt32(truncatingIfNeeded: low)).bigEndian, toByteOffset: 28, as: UInt64.self)
+        length &+= 36
+    }
+
     /// Forgets what follows the first `prefix` bytes.
     @inlinable
     public mutating func truncate(to prefix: Int) {
@@ -171,7 +197,7 @@ public struct ByteWriter: ~Copyable {
     /// writer's whole capacity.
     public mutating func take() -> SharedBytes {
         precondition(length <= Int(UInt32.max), "\(length) bytes do not fit in one block")
-        let block = unsafe SharedBytes.Block(adopting: base)
+        let block = unsafe SharedBytes.Block.make(adopting: base)
         let bytes = SharedBytes(block: block, start: 0, length: UInt32(length))
         capacity = 16
         length = 0

@@ -7,23 +7,41 @@ import Glibc
 /// At most 4 GiB − 1 bytes; every limit of the server lies far below.
 // @unchecked: the block is written only while it is being made, before anybody else can hold it, and freed once, in its deinit.
 public struct SharedBytes: @unchecked Sendable {
-    /// The memory: one allocation, header and bytes together.
+    /// Where a block's bytes lie.
     @safe @usableFromInline
-    final class Block {
+    struct Place {
         @usableFromInline let base: UnsafeMutablePointer<UInt8>
+        /// Whether they lie in memory of their own, which ends with the block.
+        @usableFromInline let isAdopted: Bool
 
         @inlinable
-        init(capacity: Int) {
-            unsafe base = .allocate(capacity: max(capacity, 1))
+        init(_ base: UnsafeMutablePointer<UInt8>, isAdopted: Bool) {
+            unsafe self.base = base
+            self.isAdopted = isAdopted
+        }
+    }
+
+    /// The memory: one allocation, header and bytes together, but for bytes that were taken over from a writer.
+    @safe @usableFromInline
+    final class Block: ManagedBuffer<Place, UInt8> {
+        @inlinable var base: UnsafeMutablePointer<UInt8> { unsafe header.base }
+
+        @inlinable
+        static func make(capacity: Int) -> Block {
+            let block = create(minimumCapacity: capacity) { block in
+                unsafe Place(block.withUnsafeMutablePointerToElements { unsafe $0 }, isAdopted: false)
+            }
+            return unsafe unsafeDowncast(block, to: Block.self)
         }
 
         /// Takes over memory that a writer filled.
         @inlinable
-        init(adopting base: UnsafeMutablePointer<UInt8>) {
-            unsafe self.base = base
+        static func make(adopting base: UnsafeMutablePointer<UInt8>) -> Block {
+            let block = create(minimumCapacity: 0) { _ in unsafe Place(base, isAdopted: true) }
+            return unsafe unsafeDowncast(block, to: Block.self)
         }
 
-        deinit { unsafe base.deallocate() }
+        deinit { if header.isAdopted { unsafe header.base.deallocate() } }
     }
 
     @usableFromInline let block: Block
@@ -41,7 +59,7 @@ public struct SharedBytes: @unchecked Sendable {
     @inlinable
     public init(copying bytes: Span<UInt8>) {
         precondition(bytes.count <= Int(UInt32.max), "\(bytes.count) bytes do not fit in one block")
-        block = Block(capacity: bytes.count)
+        block = Block.make(capacity: bytes.count)
         start = 0
         length = UInt32(bytes.count)
         unsafe bytes.withUnsafeBufferPointer { source in

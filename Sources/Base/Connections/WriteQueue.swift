@@ -136,7 +136,7 @@ struct WriteQueue {
 
     private static func settle(_ entry: inout Entry, _ arena: UnsafeMutablePointer<UInt8>) {
         guard entry.block == nil else { return }
-        let block = SharedBytes.Block(capacity: Int(entry.length))
+        let block = SharedBytes.Block.make(capacity: Int(entry.length))
         unsafe block.base.update(from: arena + Int(entry.start), count: Int(entry.length))
         entry.block = block
         entry.start = 0
