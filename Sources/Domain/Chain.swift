@@ -39,11 +39,8 @@ struct Chain<Element> {
     }
 
     /// The element in the slot; nil where there is none, and a slot that never was has none either.
-    subscript(slot: Int) -> Element? {
-        _read {
-            if links.indices.contains(slot) { yield links[slot].element } else { yield nil }
-        }
-    }
+    @inline(__always)
+    subscript(slot: Int) -> Element? { links.indices.contains(slot) ? links[slot].element : nil }
 
     /// The slot behind this one; the slot has an element.
     func slot(after slot: Int) -> Int { links[slot].next }
@@ -52,6 +49,7 @@ struct Chain<Element> {
     func slot(before slot: Int) -> Int { links[slot].previous }
 
     /// Changes the element in place.
+    @inline(__always)
     mutating func with<Result>(_ slot: Int, _ body: (inout Element) -> Result) -> Result? {
         guard links.indices.contains(slot), var element = links[slot].element.take() else { return nil }
         defer { links[slot].element = element }

@@ -50,6 +50,16 @@ import Testing
         #expect(ring.places.capacity < 100)
     }
 
+    @Test("what is expected has its memory at once, but none beyond the capacity")
+    func expecting() {
+        var ring = Ring<Int>(capacity: 100, expecting: 10)
+        let memory = ring.places.capacity
+        #expect(memory >= 10)
+        for number in 0..<10 { ring.append(number) }
+        #expect(ring.places.capacity == memory)
+        #expect(Ring<Int>(capacity: 2, expecting: 1_000_000).places.capacity < 100)
+    }
+
     @Test("a full ring traps")
     func full() async {
         await #expect(processExitsWith: .failure) {

@@ -11,9 +11,11 @@ public struct Ring<Element> {
     /// Elements that may be held.
     public let capacity: Int
 
-    public init(capacity: Int) {
+    /// - Parameter expected: elements for which memory is taken at once.
+    public init(capacity: Int, expecting expected: Int = 0) {
         precondition(capacity > 0, "a ring of \(capacity) places")
         self.capacity = capacity
+        if expected > 0 { places.reserveCapacity(min(expected, capacity)) }
     }
 
     @inlinable public var isEmpty: Bool { count == 0 }

@@ -43,6 +43,8 @@ struct History {
     let lengthMax: Int
     /// Bytes of all streams together.
     let bytesMax: Int
+    /// Most tasks come, begin and end, and say nothing else.
+    private static let lengthExpected = 3
 
     init(lengthMax: Int, bytesMax: Int) {
         precondition(lengthMax > 0 && bytesMax >= 0, "a history of \(lengthMax) publications, \(bytesMax) bytes")
@@ -64,7 +66,7 @@ struct History {
                 stream.birth = TaskStream.Birth(number: publication.number, at: publication.at, progress: publication.progress)
                 return
             }
-            stream.place = rows.append(Row(epoch: stream.origin.epoch, ring: Ring(capacity: lengthMax)))
+            stream.place = rows.append(Row(epoch: stream.origin.epoch, ring: Ring(capacity: lengthMax, expecting: History.lengthExpected)))
             figures.streams += 1
             figures.bytes += Row.ownBytes
             if let birth = History.birth(of: stream), publication.sequence == 2 { keep(birth, at: stream.place) }
