@@ -83,7 +83,7 @@ public enum DispatchAPI {
     public static func writeAccepted(_ id: TaskID, _ state: TaskState, to writer: inout ByteWriter) {
         writer.object {
             $0.member("taskId", id)
-            $0.member("status", string: state.word)
+            $0.member("status", word: state.word)
         }
     }
 
@@ -118,14 +118,14 @@ public enum DispatchAPI {
         case .cancelled:
             writer.object {
                 $0.member("taskId", task.id)
-                $0.member("status", string: task.state.word)
+                $0.member("status", word: task.state.word)
                 $0.member("error", string: "Task cancelled")
                 $0.member("cancelledAt", int: endedAt)
             }
         case nil:
             writer.object {
                 $0.member("taskId", task.id)
-                $0.member("status", string: task.state.word)
+                $0.member("status", word: task.state.word)
                 if task.state == .executing {
                     // Who has it in hand; after a restart, whose it was and may be again. What an outside program runs has no worker.
                     if let worker = task.lastWorker { $0.member("workerId", worker) }
@@ -158,7 +158,7 @@ public enum DispatchAPI {
             writer.object {
                 $0.member("error", string: "Task already ended")
                 $0.member("taskId", task.id)
-                $0.member("status", string: task.state.word)
+                $0.member("status", word: task.state.word)
             }
             return 409
         case .unknownTask:
@@ -204,7 +204,7 @@ public enum DispatchAPI {
     ) {
         writer.object {
             $0.member("taskId", task.id)
-            $0.member("status", string: task.state.word)
+            $0.member("status", word: task.state.word)
             error(&$0)
             rest(&$0)
         }
@@ -220,7 +220,7 @@ public enum DispatchAPI {
         var offset = 0
         writer.object {
             $0.member("taskId", task.id)
-            $0.member("status", string: task.state.word)
+            $0.member("status", word: task.state.word)
             $0.member(name) { offset = $0.count }
             rest(&$0)
         }

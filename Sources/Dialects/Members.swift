@@ -7,15 +7,28 @@ internal import JSON
 struct Members {
     let index: JSONIndex
     let object: JSONNode
+    /// Most of what is asked for is not there, and most of that has no name of its length.
+    private let lengths: UInt64
 
     /// - Throws: `notAnObject` where the value is something else.
     init(_ index: JSONIndex) throws(RequestProblem) {
-        guard index.kind(of: index.root) == .object else { throw .notAnObject }
-        self.index = index
-        object = index.root
+        try self.init(index, of: index.root)
     }
 
+    /// The members of an object that is not the whole message.
+    init(_ index: JSONIndex, of node: JSONNode) throws(RequestProblem) {
+        guard index.kind(of: node) == .object else { throw .notAnObject }
+        self.index = index
+        object = node
+        lengths = index.nameLengths(of: node)
+    }
+
+    @inline(__always)
     func node(_ name: StaticString, in bytes: Span<UInt8>) -> JSONNode? {
+        lengths >> UInt64(min(name.utf8CodeUnitCount, 63)) & 1 != 0 ? find(name, in: bytes) : nil
+    }
+
+    private func find(_ name: StaticString, in bytes: Span<UInt8>) -> JSONNode? {
         guard let node = index.member(name, of: object, in: bytes), index.kind(of: node) != .null else { return nil }
         return node
     }

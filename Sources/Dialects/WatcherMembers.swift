@@ -4,15 +4,6 @@ internal import Domain
 internal import JSON
 
 extension Members {
-    /// The members of an object that is not the whole message.
-    ///
-    /// - Throws: `notAnObject` where the value is something else.
-    init(_ index: JSONIndex, of node: JSONNode) throws(RequestProblem) {
-        guard index.kind(of: node) == .object else { throw .notAnObject }
-        self.index = index
-        object = node
-    }
-
     /// A task's name, which has to be there.
     func taskID(_ name: StaticString, in text: Span<UInt8>, _ scratch: inout ByteWriter) throws(RequestProblem) -> TaskID {
         guard let node = node(name, in: text) else { throw .missing(member: name) }

@@ -121,7 +121,7 @@ public enum WorkerDialect {
 
     /// The worker's own figure, in milliseconds. One that is no number is passed over: a result is not lost for what stands beside it.
     private static func duration(_ members: Members, _ text: Span<UInt8>) -> TimeSpan? {
-        guard let milliseconds = members.index.double("duration", of: members.object, in: text) else { return nil }
+        guard let node = members.node("duration", in: text), let milliseconds = members.index.double(node, in: text) else { return nil }
         return .microseconds(Int64(min(max(milliseconds, 0), 1e12) * 1_000))
     }
 
@@ -254,7 +254,7 @@ public enum WorkerDialect {
     public static func writeTask(_ task: TaskRecord, to writer: inout ByteWriter) -> Splice {
         var offset = 0
         writer.object {
-            $0.member("type", string: "task")
+            $0.member("type", word: "task")
             $0.member("taskId", task.id)
             $0.member("lease", int: Int(task.lease))
             $0.member("payload") { offset = $0.count }
@@ -299,7 +299,7 @@ public enum WorkerDialect {
 
     private static func write(_ type: StaticString, _ id: TaskID, to writer: inout ByteWriter) {
         writer.object {
-            $0.member("type", string: type)
+            $0.member("type", word: type)
             $0.member("taskId", id)
         }
     }

@@ -46,6 +46,22 @@ extension JSONIndex {
         return found
     }
 
+    /// Which lengths the names of an object's members have, each as a bit; all that are 63 bytes or longer share the last one. A name with
+    /// escapes may have any length. For whoever asks for many names of which few are there.
+    public func nameLengths(of object: JSONNode) -> UInt64 {
+        let container = entries[Int(object.place)]
+        guard container.isObject else { return 0 }
+        var lengths: UInt64 = 0
+        var place = object.place &+ 1
+        while place < container.next {
+            let name = entries[Int(place)]
+            if name.mark { return .max }
+            lengths |= 1 << UInt64(min(name.end &- name.start &- 2, 63))
+            place = entries[Int(place &+ 1)].next
+        }
+        return lengths
+    }
+
     /// The members of an object in the order of the text, equal keys and all; none where `object` is none.
     @inlinable
     public func members(of object: JSONNode) -> JSONMembers {

@@ -101,6 +101,15 @@ public struct JSONObjectWriter: ~Copyable {
         output.jsonString(string)
     }
 
+    /// A word that needs no escape.
+    @inlinable
+    public mutating func member(_ key: StaticString, word: StaticString) {
+        open(key)
+        output.append(UInt8(ascii: "\""))
+        output.append(word)
+        output.append(UInt8(ascii: "\""))
+    }
+
     /// For people's words, not for the byte path.
     public mutating func member(_ key: StaticString, string: String) {
         open(key)

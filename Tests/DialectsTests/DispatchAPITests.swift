@@ -39,6 +39,13 @@ struct DispatchAPITests {
         #expect(submission.priority == .normal && submission.idempotencyKey == nil)
     }
 
+    @Test("a member's name may be spelled with escapes")
+    func escapedNames() throws {
+        let order = try readOrder(#"{"d\u0061ta":{"a":1},"tim\u0065out":5000,"gro\u0075p":"g"}"#)
+        #expect(order.submission.payload.description == #"{"model":"default","data":{"a":1}}"#)
+        #expect(order.submission.timeout == .seconds(5) && order.submission.group == SharedBytes("g"))
+    }
+
     @Test(
         "data or messages is needed",
         arguments: [

@@ -51,6 +51,15 @@ struct JSONAccessTests {
         #expect(it.member("type", of: it.member("type")) == nil)
     }
 
+    @Test("the lengths of an object's names tell what cannot be there; a name with escapes may have any", arguments: [
+        ("{}", 0), (#"{"":1}"#, 1), (#"{"ab":{"abc":1},"abcd":2,"cd":3}"#, 0b10100), (#"{"a\u0062":1}"#, .max), ("[1]", 0), ("7", 0),
+        (#"{"\#(String(repeating: "n", count: 63))":1}"#, 1 << 63), (#"{"\#(String(repeating: "n", count: 200))":1}"#, 1 << 63),
+    ] as [(String, UInt64)])
+    func nameLengths(_ text: String, _ lengths: UInt64) throws {
+        let index = try JSONIndex(of: SharedBytes(text))
+        #expect(index.nameLengths(of: index.root) == lengths)
+    }
+
     @Test("a value is read as what it is, and as nothing else")
     func typed() throws {
         #expect(it.int("n") == 5000)

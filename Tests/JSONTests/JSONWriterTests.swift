@@ -19,6 +19,7 @@ struct JSONWriterTests {
         let all = Self.text {
             $0.object {
                 $0.member("literal", string: "task_progress")
+                $0.member("word", word: "task_progress")
                 $0.member("span", string: id.span)
                 $0.member("shared", string: SharedBytes("a\"b"))
                 $0.member("text", string: "é" + "\n")
@@ -36,8 +37,9 @@ struct JSONWriterTests {
             }
         }
         #expect(
-            all == #"{"literal":"task_progress","span":"t-1","shared":"a\"b","text":"é\n","int":-7,"wide":-9223372036854775808,"#
-                + #""double":42.5,"nan":null,"yes":true,"no":false,"none":null,"raw":{"k" : [1, 2]},"sharedRaw":[],"own":12,"k\"1":"v"}"#)
+            all == #"{"literal":"task_progress","word":"task_progress","span":"t-1","shared":"a\"b","text":"é\n","int":-7,"#
+                + #""wide":-9223372036854775808,"double":42.5,"nan":null,"yes":true,"no":false,"none":null,"raw":{"k" : [1, 2]},"#
+                + #""sharedRaw":[],"own":12,"k\"1":"v"}"#)
         #expect(Oracle.accepts(Array(all.utf8)))
     }
 
