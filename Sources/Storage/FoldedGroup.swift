@@ -110,13 +110,13 @@ struct FoldedGroup {
         }
     }
 
-    private mutating func submit(_ image: TaskImage) {
+    private mutating func submit(_ image: consuming TaskImage) {
         if let life = current.updateValue(lives.count, forKey: image.id) { lives[life].fate = .replaced }
         steps.append(.insert(life: lives.count))
         lives.append(Life(origin: .submitted(images.count)))
-        images.append(image)
         // Its end is a record of its own.
-        images[images.count - 1].ending = nil
+        image.ending = nil
+        images.append(image)
     }
 
     private mutating func assign(_ assignment: TaskAssignment, _ place: Place) {

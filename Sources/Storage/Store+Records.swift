@@ -109,10 +109,12 @@ extension Store {
         }
         counts.add(1, to: image.state)
         let number = database.lastInserted
-        if !image.payload.isEmpty {
+        // Alone: what binds the arguments would hold a copy of the whole image.
+        let payload = image.payload
+        if !payload.isEmpty {
             try database.run(.insertPayload) {
                 $0.add(number)
-                $0.add(blob: image.payload)
+                $0.add(blob: payload)
             }
         }
         if let metadata = image.metadata {

@@ -20,7 +20,7 @@ public enum Effect {
     /// Answer a waiting request: the task has ended.
     case answer(ExchangeID, TaskRecord)
     /// Write it down.
-    indirect case record(Record)
+    case record(Record)
     /// Write the event down, to be replayed later; it was to be published right before.
     case archive(Publication)
 }

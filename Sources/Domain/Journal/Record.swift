@@ -15,10 +15,10 @@ public struct RecordEntry: Sendable {
     }
 }
 
-/// One thing to be remembered.
-public enum Record: Sendable {
+/// One thing to be remembered: a reference, so that moving one on its way to the disk costs the same whatever it says.
+public indirect enum Record: Sendable {
     /// A task was taken in.
-    indirect case submitted(TaskImage)
+    case submitted(TaskImage)
     /// A worker got it, or its outside program began with it.
     case assigned(TaskAssignment)
     /// Its worker vanished, and it waits again.
@@ -29,9 +29,9 @@ public enum Record: Sendable {
     case logged(LogRow)
     /// An event of a task, to be replayed from the database.
     case happened(EventRow)
-    indirect case ended(TaskEnding)
+    case ended(TaskEnding)
     /// A task that failed may be tried again by somebody who looks after such.
-    indirect case letterKept(DeadLetter)
+    case letterKept(DeadLetter)
     /// Nobody wants it tried again, or it made room.
     case letterRemoved(TaskID)
     /// The task is forgotten, with everything that was remembered about it.
@@ -39,17 +39,17 @@ public enum Record: Sendable {
     /// The task's progress rows are forgotten; the task stays.
     case progressCleared(TaskID)
     /// A client connected, or came back under the same name.
-    indirect case sessionOpened(SessionRow)
+    case sessionOpened(SessionRow)
     case sessionTouched(SessionTouch)
     case sessionClosed(SessionTouch)
     case activityNoted(Activity)
     /// An alert was raised, or has changed: the newest stands.
-    indirect case alertChanged(Alert)
+    case alertChanged(Alert)
     /// A deployment was registered, or has changed: the newest stands.
-    indirect case deploymentChanged(Deployment)
+    case deploymentChanged(Deployment)
     case deploymentRemoved(SharedBytes)
     /// A user's tokens up to a moment are refused: the newest word about the user stands.
-    indirect case revoked(Revocation)
+    case revoked(Revocation)
     /// The user's tokens are taken again.
     case revocationRemoved(SharedBytes)
 
