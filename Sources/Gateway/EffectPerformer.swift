@@ -30,17 +30,32 @@ final class EffectPerformer {
     ///
     /// - Returns: whether there was anything.
     func perform(at now: Instant) -> Bool {
-        context.broker.takeEffects(into: &effects)
-        for effect in effects { perform(effect, at: now) }
-        var wasAny = !effects.isEmpty
-        // A record in the list would live as long as the list.
-        effects.removeAll(keepingCapacity: true)
-        if monitor.perform(at: now, { fanout.deliver($0, at: now) }) { wasAny = true }
-        for promise in context.recorder.takeRequested() {
+        var wasAny = false
+        if context.broker.hasEffects {
             wasAny = true
-            promised(promise, at: now)
+            performEffects(at: now)
+        }
+        if monitor.perform(at: now, { fanout.deliver($0, at: now) }) { wasAny = true }
+        if context.recorder.hasRequested {
+            wasAny = true
+            for promise in context.recorder.takeRequested() { promised(promise, at: now) }
         }
         return wasAny
+    }
+
+    private func performEffects(at now: Instant) {
+        // In a variable of its own, whose elements are shown in their places: a loop over the property would copy each one first.
+        var taken: [Effect] = []
+        swap(&taken, &effects)
+        context.broker.takeEffects(into: &taken)
+        perform(taken.span, at: now)
+        // A record in the list would live as long as the list.
+        taken.removeAll(keepingCapacity: true)
+        swap(&taken, &effects)
+    }
+
+    private func perform(_ effects: Span<Effect>, at now: Instant) {
+        for index in effects.indices { perform(effects[index], at: now) }
     }
 
     // MARK: Promises
@@ -53,7 +68,8 @@ final class EffectPerformer {
     private func acknowledge(_ id: TaskID, to worker: Worker, at now: Instant) {
         let promise = Promise.acknowledgement(id, worker)
         // One that is forgotten already, because its result is larger than all that is kept, may be on its way to the disk.
-        if context.broker.task(id)?.isRecorded == false { keep(promise, at: now) } else { promised(promise, at: now) }
+        let isUnwritten = !context.recorder.isSettled && context.broker.task(id)?.isRecorded == false
+        if isUnwritten { keep(promise, at: now) } else { promised(promise, at: now) }
     }
 
     /// Whoever waits for a result is not kept waiting for a disk that refuses it.

@@ -57,6 +57,8 @@ struct Recorder {
 
     /// Records that are not written yet.
     var waitingCount: Int { Int(lastNumber - settledNumber) }
+    /// Whether nothing is on its way to the disk.
+    var isSettled: Bool { lastNumber <= settledNumber }
     /// Promises that wait for them.
     var promiseCount: Int { pledges.count - pledgesHead }
     /// Whether the disk refused what it was given last.
@@ -72,16 +74,17 @@ struct Recorder {
     /// Has the promise kept once everything that the domain has decided by now is safe.
     mutating func request(_ promise: Promise) { requested.append(promise) }
 
+    var hasRequested: Bool { !requested.isEmpty }
+
     /// The promises that were requested since the last call: now all records before them are here.
     mutating func takeRequested() -> [Promise] {
-        guard !requested.isEmpty else { return [] }
         defer { requested = [] }
         return requested
     }
 
     /// - Returns: whether the promise may be kept at once; otherwise it is remembered.
     mutating func mayKeep(_ promise: Promise) -> Bool {
-        guard lastNumber > settledNumber else { return true }
+        guard !isSettled else { return true }
         pledges.append(Pledge(number: lastNumber, promise: promise))
         if !entries.isEmpty { entries[entries.count - 1].isAwaited = true }
         return false

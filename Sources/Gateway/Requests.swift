@@ -332,16 +332,17 @@ final class Requests {
     }
 
     private func submit(
-        _ conversation: HTTPConversation, _ order: Result<Order, RequestProblem>, _ form: OrderForm, of principal: Principal,
+        _ conversation: HTTPConversation, _ order: consuming Result<Order, RequestProblem>, _ form: OrderForm, of principal: Principal,
         at now: Instant
     ) {
-        switch order {
+        switch consume order {
         case .failure(let problem):
             responses.fail(conversation, .badRequest, problem, at: now)
-        case .success(let order) where order.submission.idempotencyKey?.count ?? 0 > context.limits.idempotencyKeyBytesMax:
-            responses.fail(conversation, .badRequest, .outOfRange(
-                member: "Idempotency-Key", expected: "at most \(context.limits.idempotencyKeyBytesMax) bytes long"), at: now)
         case .success(var order):
+            guard order.submission.idempotencyKey?.count ?? 0 <= context.limits.idempotencyKeyBytesMax else {
+                return responses.fail(conversation, .badRequest, .outOfRange(
+                    member: "Idempotency-Key", expected: "at most \(context.limits.idempotencyKeyBytesMax) bytes long"), at: now)
+            }
             order.submission.idempotencyKey = order.submission.idempotencyKey.map { principal.own($0) }
             order.submission.user = principal.user
             if case .completion(let endpoint, _) = form { return completions.submit(conversation, order, endpoint, at: now) }

@@ -227,7 +227,11 @@ extension Broker {
     }
 
     private func conclude(_ task: TaskRecord, _ worker: Worker, _ outcome: Outcome, _ event: TaskEvent, at now: Moment) {
-        if let index = worker.hands.firstIndex(where: { $0 === task }) { worker.hands.remove(at: index) }
+        if worker.hands.last === task {
+            worker.hands.removeLast()
+        } else {
+            worker.hands.removeAll { $0 === task }
+        }
         end(task, outcome, event, thanking: worker, at: now)
         task.worker = nil
         worker.group.relist(worker)

@@ -346,6 +346,9 @@ public final class Broker {
     public var endedCount: Int { tasks.endedCount }
     public var endedBytes: Int { tasks.endedBytes }
 
+    /// Whether anything was decided since `takeEffects` was called last.
+    public var hasEffects: Bool { !effects.isEmpty }
+
     /// Moves what was decided since the last call to `list`; to be performed before the broker hears of a later moment.
     public func takeEffects(into list: inout [Effect]) {
         list.removeAll(keepingCapacity: true)

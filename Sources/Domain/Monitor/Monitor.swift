@@ -34,6 +34,9 @@ public final class Monitor {
         for id in alerts.failingModels { settle(id, at: now) }
     }
 
+    /// Whether anything was decided since `takeEffects` was called last.
+    public var hasEffects: Bool { !effects.isEmpty }
+
     /// Moves what was decided since the last call to `list`; to be performed before the monitor hears of a later moment.
     public func takeEffects(into list: inout [MonitorEffect]) {
         list.removeAll(keepingCapacity: true)

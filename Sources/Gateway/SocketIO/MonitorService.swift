@@ -45,8 +45,8 @@ final class MonitorService {
     ///
     /// - Returns: whether there was anything.
     func perform(at now: Instant, _ deliver: (Edition) -> Void) -> Bool {
+        guard context.monitor.hasEffects else { return false }
         context.monitor.takeEffects(into: &effects)
-        guard !effects.isEmpty else { return false }
         for effect in effects {
             switch effect {
             case .announce(let event): publish(event, at: now, deliver)
