@@ -36,12 +36,15 @@ extension EventLoop {
     ///
     /// - Parameters:
     ///   - ownsFile: whether the file of a unix socket goes with it.
+    ///   - sharesPort: that other processes may have its port from now on, whatever it was made for.
     ///   - isSecured: as in ``listen(on:backlog:sharesPort:isSecured:)``.
     /// - Returns: where it listens.
     /// - Throws: what is wrong with the descriptor: ENOTSOCK, EPROTOTYPE (no streams), EINVAL (it does not listen), EAFNOSUPPORT.
     @discardableResult
-    public func listen(adopting raw: Int32, ownsFile: Bool, isSecured: Bool = false) throws(Errno) -> SocketAddress {
-        try add(Listener(adopting: raw, ownsFile: ownsFile), isSecured)
+    public func listen(
+        adopting raw: Int32, ownsFile: Bool, sharesPort: Bool = false, isSecured: Bool = false
+    ) throws(Errno) -> SocketAddress {
+        try add(Listener(adopting: raw, ownsFile: ownsFile, sharesPort: sharesPort), isSecured)
     }
 
     private func add(_ listener: consuming Listener, _ isSecured: Bool) throws(Errno) -> SocketAddress {
@@ -54,7 +57,7 @@ extension EventLoop {
 
     /// Where a descriptor listens, whoever made it.
     ///
-    /// - Throws: as ``listen(adopting:ownsFile:isSecured:)``.
+    /// - Throws: as ``listen(adopting:ownsFile:sharesPort:isSecured:)``.
     public static func addressOfListener(_ raw: Int32) throws(Errno) -> SocketAddress { try Listener.examine(raw) }
 
     /// Closes all listeners; unix sockets' files go with them. What waits in a backlog is refused by the kernel, unless another process has

@@ -57,7 +57,7 @@ struct Listener: ~Copyable {
     /// - Parameter ownsFile: whether a unix socket's file goes with the listener.
     /// - Throws: ENOTSOCK for what is no socket, EPROTOTYPE for one that carries no streams, EINVAL for one that does not listen,
     ///   EAFNOSUPPORT for one that is neither of the internet nor a unix socket.
-    init(adopting raw: Int32, ownsFile: Bool) throws(Errno) {
+    init(adopting raw: Int32, ownsFile: Bool, sharesPort: Bool = false) throws(Errno) {
         let address = try Listener.examine(raw)
         // Both may be unset, as the other process wished.
         _ = try Syscall.value("fcntl") { fcntl(raw, F_SETFD, FD_CLOEXEC) }
@@ -67,6 +67,8 @@ struct Listener: ~Copyable {
         if case .unix(let path) = address {
             if ownsFile { made = Listener.status(path) }
         } else {
+            // socket(7): the first of several has to have it before the second is bound, which it may be long after this one was.
+            if sharesPort { try Socket.setOption(raw, SOL_SOCKET, SO_REUSEPORT, 1) }
             try Socket.setOption(raw, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         }
         self.address = address

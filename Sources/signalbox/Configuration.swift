@@ -16,6 +16,8 @@ struct Configuration {
     /// Those that were named; none for all.
     var transports: [EngineTransport] = []
     var isInsecure = false
+    /// Whether other processes may have the same ports (SO_REUSEPORT).
+    var sharesPort = false
     var tokens = TokenSources()
     /// Files to speak TLS with: a certificate and its key, or neither.
     var tlsCertificate: String?
@@ -106,6 +108,17 @@ struct Configuration {
         try checkReach(of: passed)
         if listensByDefault { addresses = [] }
         addresses.removeAll { passed.contains($0) }
+    }
+
+    /// Only a port that is bound here can be shared: a unix socket is one process's, and what was passed is as it was made.
+    ///
+    /// - Parameter arePassed: whether sockets were made for this process.
+    func checkSharing(arePassed: Bool) throws(Mistake) {
+        guard sharesPort, addresses.allSatisfy(\.isUnix) else { return }
+        throw Mistake(
+            sentence: arePassed
+                ? "--share-port: sockets that were passed (LISTEN_FDS) are shared or not as they were made: see ReusePort= of systemd.socket"
+                : "--share-port: no port is served: a unix socket cannot be shared")
     }
 
     private func checkReach(of addresses: [SocketAddress]) throws(Mistake) {

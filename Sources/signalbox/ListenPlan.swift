@@ -9,6 +9,7 @@ struct ListenPlan {
     private var passed: [(socket: SocketActivation.Passed, address: SocketAddress)] = []
     private var wanted: [SocketAddress]
     private var inherited: [(socket: Inheritance.Passed, wanted: SocketAddress)] = []
+    private let sharesPort: Bool
 
     /// - Throws: a sentence, where something that was passed cannot be served.
     init(_ configuration: inout Configuration, _ activation: SocketActivation) throws(Mistake) {
@@ -20,7 +21,9 @@ struct ListenPlan {
             }
         }
         try configuration.serve(passed.map(\.address))
+        try configuration.checkSharing(arePassed: !passed.isEmpty)
         wanted = configuration.addresses
+        sharesPort = configuration.sharesPort
     }
 
     var count: Int { passed.count + inherited.count + wanted.count }
@@ -55,13 +58,13 @@ struct ListenPlan {
                 address = socket.address.description
                 let secures = isSecured && !at.isUnix
                 // Its file is the other process's until that has given way.
-                let bound = try loop.listen(adopting: socket.descriptor, ownsFile: false, isSecured: secures)
+                let bound = try loop.listen(adopting: socket.descriptor, ownsFile: false, sharesPort: sharesPort, isSecured: secures)
                 opened.append(Opened(address: bound, wanted: at, isSecured: secures, source: "takeover", inheritsFile: socket.ownsFile))
             }
             for at in wanted {
                 address = at.description
                 let secures = isSecured && !at.isUnix
-                let bound = try loop.listen(on: at, isSecured: secures)
+                let bound = try loop.listen(on: at, sharesPort: sharesPort, isSecured: secures)
                 opened.append(Opened(address: bound, wanted: at, isSecured: secures, source: nil))
             }
             return opened

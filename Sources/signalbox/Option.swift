@@ -49,6 +49,12 @@ struct Option: Sendable {
         ) {
             (configuration, text) throws(Mistake) in configuration.isInsecure = try toggle(text)
         },
+        Option(
+            name: "share-port", form: .toggle, standard: "off",
+            help: "let other processes of the same user serve the same ports beside this one"
+        ) {
+            (configuration, text) throws(Mistake) in configuration.sharesPort = try toggle(text)
+        },
         text("tls-cert", "FILE", \.tlsCertificate, "PEM file with the certificate to speak TLS with, and those that lead to it"),
         text("tls-key", "FILE", \.tlsKey, "PEM file with the certificate's private key"),
         text("tls-client-ca", "FILE", \.tlsClientAuthorities, "PEM file with the authorities whose certificates speak for workers"),

@@ -654,6 +654,14 @@ def test_passed_descriptor_that_cannot_be_served(parents, tmp_path, kind):
     assert ("--auth all" if kind == "open to all" else "descriptor 3 of LISTEN_FDS is no listening stream socket") in server.log.seen[-1]
 
 
+def test_passed_sockets_are_shared_as_they_were_made(parents):
+    tcp = socket.create_server(("127.0.0.1", 0))
+    server = parents(tcp).begin("--share-port")
+    assert server.wait(BOUND) == 2
+    server.log.thread.join(BOUND)
+    assert "--share-port" in server.log.seen[-1] and "ReusePort=" in server.log.seen[-1]
+
+
 def test_passed_sockets_go_on_to_a_successor(house, launch, parents, tmp_path):
     tcp = socket.create_server(("127.0.0.1", 0))
     port = tcp.getsockname()[1]

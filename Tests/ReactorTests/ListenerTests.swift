@@ -35,6 +35,22 @@ struct ListenerTests {
         #expect(first.address == second.address)
     }
 
+    @Test("a port that was taken over is shared from then on, where that is wished")
+    func sharedLater() throws {
+        func bound() throws -> (Int32, SocketAddress) {
+            let made = try Listener(SocketAddress("127.0.0.1:0"), backlog: 8, sharesPort: false)
+            return (dup(made.descriptor.raw), made.address)
+        }
+        let (raw, address) = try bound()
+        let adopted = try Listener(adopting: raw, ownsFile: false, sharesPort: true)
+        let other = try Listener(address, backlog: 8, sharesPort: true)
+        #expect(adopted.address == other.address)
+        let (single, taken) = try bound()
+        let alone = try Listener(adopting: single, ownsFile: false)
+        #expect(throws: Errno(EADDRINUSE, in: "bind")) { _ = try Listener(taken, backlog: 8, sharesPort: true).address }
+        #expect(alone.address == taken)
+    }
+
     @Test("a unix socket's file is for owner and group, and goes with the listener")
     func unixFile() throws {
         let path = socketPath("mode")

@@ -130,6 +130,27 @@ struct ConfigurationTests {
         #expect(lines.allSatisfy { !$0.hasPrefix("  --jwt-secret") && !$0.contains("|") })
     }
 
+    @Test("only ports that are bound here are shared, and nothing is unless it is wished")
+    func sharing() throws {
+        func refusal(_ arguments: [String], passed: [SocketAddress] = []) throws -> String? {
+            var one = try configuration(arguments)
+            try one.serve(passed)
+            do throws(Mistake) { try one.checkSharing(arePassed: !passed.isEmpty) } catch { return error.sentence }
+            return nil
+        }
+        #expect(try !configuration([]).sharesPort)
+        #expect(try configuration(["--share-port"]).sharesPort && configuration([], ["SHARE_PORT": "yes"]).sharesPort)
+        let passed = [try SocketAddress("127.0.0.1:80")]
+        #expect(try refusal(["--share-port"]) == nil)
+        #expect(try refusal(["--share-port", "--listen", "unix:s", "--listen", "[::1]:0"]) == nil)
+        #expect(try refusal(["--share-port", "--listen", "127.0.0.1:81"], passed: passed) == nil)
+        #expect(try refusal([], passed: passed) == nil && refusal(["--listen", "unix:s"]) == nil)
+        #expect(try refusal(["--share-port", "--listen", "unix:s"])?.hasSuffix("a unix socket cannot be shared") == true)
+        for listen in [[], ["--listen", "127.0.0.1:80"]] {
+            #expect(try refusal(["--share-port"] + listen, passed: passed)?.contains("ReusePort=") == true)
+        }
+    }
+
     @Test("the next process's door has a place of its own that fits into an address")
     func takeover() throws {
         #expect(try configuration(["--takeover", "/run/s/takeover"]).takeover == "/run/s/takeover")
