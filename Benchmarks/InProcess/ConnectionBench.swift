@@ -17,6 +17,8 @@ struct ConnectionBench {
         case watcher
         /// The same, all on the socket of one task, of which a worker then tells.
         case crowd
+        /// A client of the hub (document P), a user of its own each, that has subscribed to a task.
+        case hub
         /// A Socket.IO client that has entered the fleet's namespace (document E).
         case socketio
         /// One that has subscribed to all of the fleet's events, too.
@@ -35,7 +37,7 @@ struct ConnectionBench {
             case ("--publications", let count?, _) where count > 0: publications = count
             case ("--role", _, let named?): role = named
             default:
-                fail("usage: connections [--connections N] [--role echo|worker|http|watcher|crowd|socketio|monitor] [--publications N]")
+                fail("usage: connections [--connections N] [--role echo|worker|http|watcher|crowd|hub|socketio|monitor] [--publications N]")
             }
         }
         var bench = ConnectionBench(connections: connections, role: role)
@@ -68,8 +70,8 @@ struct ConnectionBench {
     private mutating func run() {
         if role == .watcher { giveTasksIn() }
         let messages = messages
-        // The same for all, but that each watcher asks for a task of its own.
-        let common = role == .watcher ? nil : greeting(of: 0)
+        // The same for all, but that each watcher asks for a task of its own, and each client of the hub is somebody else.
+        let common = role == .watcher || role == .hub ? nil : greeting(of: 0)
         for index in 0..<ConnectionBench.warmUp { open(index, common, messages) }
         checkAnswer(common, messages)
         let spent = measure { $0.open(ConnectionBench.warmUp + $1, common, messages) }
@@ -84,6 +86,7 @@ struct ConnectionBench {
         let wanted: String
         switch role {
         case .echo, .worker, .http, .watcher, .crowd: return
+        case .hub: wanted = "\"type\":\"subscribed\""
         case .socketio: wanted = "40{\"sid\":"
         case .monitor: wanted = "42[\"subscribed\","
         }
@@ -184,6 +187,7 @@ struct ConnectionBench {
         case .echo: return "/echo"
         case .worker: return "/ws"
         case .http, .crowd: return "/healthz"
+        case .hub: return "/api/v1/ws?user_id=user-\(index)"
         case .socketio, .monitor: return "/socket.io/?EIO=4&transport=websocket"
         case .watcher:
             let name = taskNames[index * ConnectionBench.taskNameBytes..<(index + 1) * ConnectionBench.taskNameBytes]
@@ -194,7 +198,7 @@ struct ConnectionBench {
     private func greeting(of index: Int) -> [UInt8] {
         switch role {
         case .http, .crowd: Array("GET \(target(of: index)) HTTP/1.1\r\nHost: localhost:3000\r\n\r\n".utf8)
-        case .echo, .worker, .watcher, .socketio, .monitor: ServerDriver.upgrade(target(of: index))
+        case .echo, .worker, .watcher, .hub, .socketio, .monitor: ServerDriver.upgrade(target(of: index))
         }
     }
 
@@ -204,6 +208,7 @@ struct ConnectionBench {
             case .echo: ["a message of some length, as it is echoed"]
             case .worker: [#"{"type":"ready"}"#]
             case .watcher: [#"{"type":"ping"}"#]
+            case .hub: [#"{"action":"subscribe","task_id":"everybodys"}"#]
             case .socketio: ["40"]
             case .monitor: ["40", #"42["subscribe_all"]"#]
             case .http, .crowd: [String]()

@@ -8,7 +8,7 @@ import Glibc
 // @safe: the slices are filled and forgotten within one call.
 @safe
 final class ServerDriver {
-    let outbox = Outbox()
+    let outbox: Outbox
     let server: Server
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
     private let limits: Limits
@@ -24,6 +24,7 @@ final class ServerDriver {
 
     init(_ settings: Settings) {
         limits = settings.limits
+        outbox = Outbox(connections: limits.connectionsMax)
         server = Server(
             settings: settings, outbox: outbox, log: Log(level: .error, format: .text) { _ in }, random: Randomness(seed: 1))
         server.observe(WallTime(milliseconds: 1_700_000_000_000), at: now)

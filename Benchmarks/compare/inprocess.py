@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 ROLES = [
     ("echo", "WebSocket, echo"), ("worker", "WebSocket, worker"), ("watcher", "WebSocket, watcher of a task of its own"),
+    ("hub", "WebSocket, user of the hub with a session and a subscription"),
     ("http", "HTTP, kept alive"), ("socketio", "Socket.IO by WebSocket, connected"),
     ("monitor", "Socket.IO by WebSocket, subscribed to everything"),
 ]

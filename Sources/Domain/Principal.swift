@@ -11,19 +11,42 @@ public enum Role: Hashable, Sendable, CaseIterable {
     case admin
 }
 
-/// Who speaks.
+/// Who speaks. One reference: a connection keeps it as long as it lasts, and who shows nothing shares what is known of nobody.
 public struct Principal: Hashable, Sendable {
+    private struct Facts: Hashable {
+        var user: SharedBytes?
+        var role = Role.user
+        var tasks: [TaskID] = []
+        var groups: [SharedBytes]?
+        var expiry: WallTime?
+        var issuedAt: WallTime?
+        var ground: Ground
+    }
+
+    private final class Known: Sendable {
+        let facts: Facts
+        init(_ facts: Facts) { self.facts = facts }
+    }
+
+    private let known: Known
+
+    private init(_ facts: Facts) { known = Known(facts) }
+
+    public static func == (one: Principal, other: Principal) -> Bool { one.known === other.known || one.known.facts == other.known.facts }
+
+    public func hash(into hasher: inout Hasher) { known.facts.hash(into: &hasher) }
+
     /// The user's id; nil for whoever speaks on an open surface.
-    public let user: SharedBytes?
-    public let role: Role
+    public var user: SharedBytes? { known.facts.user }
+    public var role: Role { known.facts.role }
     /// Tasks of others that this one may watch.
-    public let tasks: [TaskID]
+    public var tasks: [TaskID] { known.facts.tasks }
     /// Groups that this one may work in; nil for all.
-    public let groups: [SharedBytes]?
+    public var groups: [SharedBytes]? { known.facts.groups }
     /// From when on this one may do nothing any more, the clocks' leeway included; nil for never.
-    public let expiry: WallTime?
+    public var expiry: WallTime? { known.facts.expiry }
     /// When the token or certificate was issued; nil where it does not say.
-    public let issuedAt: WallTime?
+    public var issuedAt: WallTime? { known.facts.issuedAt }
 
     /// A user's id: as long as a task's.
     public static let userBytesMax = TaskID.bytesMax
@@ -41,13 +64,8 @@ public struct Principal: Hashable, Sendable {
     ) {
         precondition(tasks.count <= Principal.tasksMax, "a list of \(tasks.count) tasks")
         precondition(groups?.count ?? 0 <= Principal.groupsMax, "a list of \(groups?.count ?? 0) groups")
-        self.user = user
-        self.role = role
-        self.tasks = tasks
-        self.groups = groups
-        self.expiry = expiry
-        self.issuedAt = issuedAt
-        ground = .credential
+        self.init(Facts(
+            user: user, role: role, tasks: tasks, groups: groups, expiry: expiry, issuedAt: issuedAt, ground: .credential))
     }
 
     /// What is known of one rests on this.
@@ -61,26 +79,16 @@ public struct Principal: Hashable, Sendable {
         case trust
     }
 
-    private let ground: Ground
-
-    private init(user: SharedBytes?, _ ground: Ground) {
-        self.user = user
-        role = .user
-        tasks = []
-        groups = nil
-        expiry = nil
-        issuedAt = nil
-        self.ground = ground
-    }
+    private var ground: Ground { known.facts.ground }
 
     /// Whoever speaks on a surface that asks for no token: may do what the surface offers, with what belongs to nobody.
-    public static let anonymous = Principal(user: nil, .nothing)
+    public static let anonymous = Principal(Facts(ground: .nothing))
 
     /// Whoever speaks where the operator asks nobody who he is: may do everything, with everybody's tasks.
-    public static let trusted = Principal(user: nil, .trust)
+    public static let trusted = Principal(Facts(ground: .trust))
 
     /// Whoever says on such a surface who he is, and is believed.
-    public static func named(_ user: SharedBytes) -> Principal { Principal(user: user, .word) }
+    public static func named(_ user: SharedBytes) -> Principal { Principal(Facts(user: user, ground: .word)) }
 
     /// What the one has shown, as far as revoking goes; nil for who has shown nothing.
     public var credential: Credential? {

@@ -114,6 +114,7 @@ final class HTTPConversation {
     var exchangeID: ExchangeID { ExchangeID(connection: id, number: number) }
 }
 
+/// Some 100 bytes while it is idle: of a hundred thousand connections that is what counts.
 final class WebSocketConversation {
     enum Role {
         case echo
@@ -129,48 +130,36 @@ final class WebSocketConversation {
     }
 
     let id: ConnectionID
-    let peer: PeerAddress
     let role: Role
     /// Who speaks; a newer token of the same user takes the place of an older one.
     var principal: Principal
+    /// When the other end last gave a sign of life.
+    var lastSign: Instant
+    /// No ticket has generation 0.
+    private var ticket = TimerTicket(slot: 0, generation: 0)
+    var pace = Pace()
+    /// The number of the first publication that may not have reached the outbox whole; 0 where all have.
+    var heldSince: UInt64 = 0
+    /// Nil while there is nothing to carry.
+    var burden: Burden?
     var socket: WebSocketConnection
-    /// Bytes that came while a message of this connection was in the hands of the pool.
-    var leftover = ByteQueue()
     /// A message of this connection is with the pool, or its greeting waits for the journal: what follows waits.
     var isReviewing = false
     /// It sent messages too fast, and is not heard for a moment.
     var isPaced = false
     /// Pings that went out since its last sign of life; no more than this can count.
     var unanswered: UInt8 = 0
-    /// Unfinished input, as it was last counted.
-    var inputCounted: UInt32 = 0
-    /// Bytes of the unfinished message when it was last looked at, and the second in which that was; 0 where it was not.
-    var messageNoted: UInt32 = 0
-    var messageNotedAt: UInt32 = 0
-    var pace = Pace()
-    /// Messages that left for the pool to be compressed, and those behind them; nil while there are none.
-    var lane: Lane?
-    /// What came faster than the other end reads; nil while it keeps up.
-    var backlog: Backlog?
-    /// Messages of this turn that leave together in one frame; only where the client asked for that.
-    var lines: [SharedBytes] = []
-    var lineBytes = 0
-    /// The number of the first publication that may not have reached the outbox whole; 0 where all have.
-    var heldSince: UInt64 = 0
-    /// When the other end last gave a sign of life.
-    var lastSign: Instant
-    /// Bytes that waited for it when it was last asked how it does.
-    var queuedBytes = 0
-    var timer: TimerTicket?
 
-    init(
-        id: ConnectionID, peer: PeerAddress, role: Role, principal: Principal, deflate: DeflateParameters?, at now: Instant
-    ) {
+    init(id: ConnectionID, role: Role, principal: Principal, deflate: DeflateParameters?, at now: Instant) {
         self.id = id
-        self.peer = peer
         self.role = role
         self.principal = principal
         socket = WebSocketConnection(deflate: deflate)
         lastSign = now
+    }
+
+    var timer: TimerTicket? {
+        get { ticket.generation == 0 ? nil : ticket }
+        set { ticket = newValue ?? TimerTicket(slot: 0, generation: 0) }
     }
 }

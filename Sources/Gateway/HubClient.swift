@@ -64,7 +64,7 @@ final class HubClient {
 
     enum Phase {
         /// It is not greeted yet: it may wait for the journal.
-        case arriving
+        case arriving(PeerAddress)
         case listening(Session)
         /// Its socket is closing: it is told no more, and was told so far when the hub's last publication had this number.
         case leaving(Session, [StreamPosition], UInt64)
@@ -72,7 +72,7 @@ final class HubClient {
     }
 
     let request: HubRequest
-    var phase = Phase.arriving
+    var phase: Phase
     /// Tasks that it named and that are not for it: it hears nothing of them, as of a task that is not there.
     var deaf: Set<TaskID> = []
     var pictures: [TaskID: Picture] = [:]
@@ -81,7 +81,10 @@ final class HubClient {
     /// When its last sign of life was written down.
     var touchedAt = Instant(nanoseconds: .min)
 
-    init(_ request: HubRequest) { self.request = request }
+    init(_ request: HubRequest, from peer: PeerAddress) {
+        self.request = request
+        phase = .arriving(peer)
+    }
 
     /// Nil before the greeting and after the end.
     var session: Session? {

@@ -60,12 +60,13 @@ final class HubService {
         let hub = context.broker.hub
         let wall = context.moment(now).wall
         let request = client.request
+        guard case .arriving(let peer) = client.phase else { return nil }
         guard let subscriber = hub.enter(request.isBatched ? .hubBatched : .hub, target: conversation.id.raw) else {
             sender.close(conversation, .overloaded)
             return nil
         }
         let session = sessions.open(
-            user: request.owner, project: request.project, subscriber: subscriber, address: conversation.peer.host, agent: request.agent,
+            user: request.owner, project: request.project, subscriber: subscriber, address: peer.host, agent: request.agent,
             at: wall)
         guard let session else {
             hub.leave(subscriber)
@@ -80,7 +81,7 @@ final class HubService {
             opening: session.id.text, userID: session.user, projectID: session.project ?? .empty, ipAddress: session.address,
             userAgent: session.agent, at: wall)))
         // Not its name, which is a secret: who knows it speaks for the client.
-        context.log.debug("hub client connected", ("connection", conversation.id), ("peer", conversation.peer))
+        context.log.debug("hub client connected", ("connection", conversation.id), ("peer", peer))
         return session
     }
 

@@ -72,9 +72,9 @@ public final class Server {
             case .taken: break
             case .upgraded(let webSocket, let position):
                 if conversation.leftover.isEmpty {
-                    upgrade(webSocket, &bytes, from: position, at: now)
+                    upgrade(conversation, to: webSocket, &bytes, from: position, at: now)
                 } else {
-                    upgrade(webSocket, leftover: conversation, from: position, at: now)
+                    upgradeLeftover(conversation, to: webSocket, from: position, at: now)
                 }
             }
         case .probe(let conversation): probes.received(conversation, bytes.span, at: now)
@@ -96,7 +96,7 @@ public final class Server {
             context.metrics.webSocketsOpen -= 1
             // What it sent in time is heard, however fast it came.
             if conversation.isPaced { hearRest(of: conversation, at: now) }
-            _ = context.countInput(0, &conversation.inputCounted)
+            if let burden = conversation.burden { _ = context.countInput(0, &burden.inputCounted) }
             if webSockets.departs(conversation, at: now) {
                 departing[id] = conversation
             } else {
@@ -115,20 +115,20 @@ public final class Server {
 
     private func hearRest(of conversation: WebSocketConversation, at now: Instant) {
         conversation.isPaced = false
-        var bytes = conversation.leftover
-        conversation.leftover = ByteQueue()
+        var bytes = conversation.takeLeftover()
         var span = bytes.mutableSpan
         deliver(conversation, &span, from: 0, at: now)
     }
 
     private func upgrade(
-        _ conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, from position: Int, at now: Instant
+        _ http: HTTPConversation, to conversation: WebSocketConversation, _ bytes: inout MutableSpan<UInt8>, from position: Int,
+        at now: Instant
     ) {
-        if case .http(let former) = context.conversation(conversation.id) { release(former) }
+        release(http)
         context.add(.webSocket(conversation))
         context.metrics.webSocketsOpen += 1
         context.metrics.webSocketsOpened += 1
-        webSockets.opened(conversation, at: now)
+        webSockets.opened(conversation, from: http.peer, at: now)
         deliver(conversation, &bytes, from: position, at: now)
     }
 
@@ -140,12 +140,12 @@ public final class Server {
         while case .heard = webSockets.received(conversation, &bytes, &position, at: now) { _ = performer.perform(at: now) }
     }
 
-    private func upgrade(_ conversation: WebSocketConversation, leftover http: HTTPConversation, from position: Int, at now: Instant) {
+    private func upgradeLeftover(_ http: HTTPConversation, to conversation: WebSocketConversation, from position: Int, at now: Instant) {
         context.outbox.resumeReading(http.id)
         var bytes = http.leftover
         http.leftover = ByteQueue()
         var span = bytes.mutableSpan
-        upgrade(conversation, &span, from: position, at: now)
+        upgrade(http, to: conversation, &span, from: position, at: now)
     }
 
     // MARK: What comes home
@@ -343,7 +343,7 @@ public final class Server {
         case .http(let conversation):
             switch http.resume(conversation, at: now) {
             case .taken: break
-            case .upgraded(let webSocket, let position): upgrade(webSocket, leftover: conversation, from: position, at: now)
+            case .upgraded(let webSocket, let position): upgradeLeftover(conversation, to: webSocket, from: position, at: now)
             }
         case .webSocket(let conversation):
             var bytes = webSockets.resume(conversation)

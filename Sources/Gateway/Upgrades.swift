@@ -249,7 +249,7 @@ final class Upgrades {
         case .userWatcher(let user):
             role = .userWatcher(UserWatcher(user: user))
         case .hubClient(let request):
-            role = .hubClient(HubClient(request))
+            role = .hubClient(HubClient(request, from: conversation.peer))
         case .producer:
             role = .producer(Producer())
         case .socket(let entry):
@@ -258,7 +258,7 @@ final class Upgrades {
             role = .refused(reason)
         }
         return WebSocketConversation(
-            id: conversation.id, peer: conversation.peer, role: role, principal: opening.principal, deflate: opening.deflate, at: now)
+            id: conversation.id, role: role, principal: opening.principal, deflate: opening.deflate, at: now)
     }
 }
 

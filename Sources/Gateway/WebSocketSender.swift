@@ -62,7 +62,7 @@ final class WebSocketSender {
         let length = text.count + (splice?.value.count ?? 0)
         if let deflate = conversation.socket.deflateParameters {
             sendCompressed(kind, text, splice, length, deflate, to: conversation)
-        } else if conversation.lane == nil {
+        } else if !conversation.hasLane {
             sendPlain(kind, text, splice, length, to: conversation)
         }
     }
@@ -99,18 +99,16 @@ final class WebSocketSender {
         _ kind: MessageKind, _ text: Span<UInt8>, _ deflate: DeflateParameters, to conversation: WebSocketConversation
     ) {
         if text.count > context.limits.inlineWorkBytes {
-            var lane = conversation.lane ?? Lane()
-            let number = lane.reserve(bytes: text.count)
-            conversation.lane = lane
-            if lane.byteCount > context.limits.pauseReadingBytes { context.outbox.pauseReading(conversation.id) }
+            let number = conversation.carry().reserve(bytes: text.count)
+            if conversation.laneBytes > context.limits.pauseReadingBytes { context.outbox.pauseReading(conversation.id) }
             context.jobs.append(Job(
                 ticket: .lane(conversation.id, number: number), work: .compress(kind, SharedBytes(copying: text), deflate)))
             // The pool's compressor knows nothing of earlier messages, and ours must know nothing of this one.
             conversation.socket.resetDeflateContext()
-        } else if conversation.lane != nil {
+        } else if conversation.hasLane {
             var frame = ByteWriter(capacity: text.count + FrameWriter.headerBytesMax)
             conversation.socket.append(kind, text, context.workspace, to: &frame)
-            conversation.lane?.append(.frame(frame.seal()))
+            conversation.burden?.lane?.append(.frame(frame.seal()))
         } else {
             context.outbox.write(to: conversation.id) { conversation.socket.append(kind, text, context.workspace, to: &$0) }
         }
@@ -118,16 +116,16 @@ final class WebSocketSender {
 
     /// The pool has compressed a message.
     func compressed(_ conversation: WebSocketConversation, number: UInt32, _ frame: SharedBytes) {
-        guard let leaving = conversation.lane?.fill(number, with: frame) else { return }
+        guard let leaving = conversation.burden?.lane?.fill(number, with: frame) else { return }
         for departure in leaving {
             switch departure {
             case .frame(let frame): context.outbox.append(frame, to: conversation.id)
             case .end: context.outbox.closeAfterFlush(conversation.id)
             }
         }
-        if conversation.lane?.isEmpty == true { conversation.lane = nil }
+        if conversation.burden?.lane?.isEmpty == true { conversation.burden?.lane = nil }
         // What had to wait for the pool goes on once little is left there.
-        if conversation.lane?.byteCount ?? 0 <= context.limits.pauseReadingBytes { context.resumable.append(conversation.id) }
+        if conversation.laneBytes <= context.limits.pauseReadingBytes { context.resumable.append(conversation.id) }
         refill(conversation)
         limitQueue(of: conversation)
     }
@@ -164,7 +162,7 @@ final class WebSocketSender {
 
     /// Compresses a publication: once for all, where no connection's earlier messages help.
     private func press(_ delivery: Delivery, _ number: UInt64, _ deflate: DeflateParameters, to conversation: WebSocketConversation) {
-        let isAlone = deflate.keepsServerContext || conversation.lane != nil || delivery.bytes.count > context.limits.inlineWorkBytes
+        let isAlone = deflate.keepsServerContext || conversation.hasLane || delivery.bytes.count > context.limits.inlineWorkBytes
         guard !isAlone else {
             for text in [delivery.first, delivery.second] where !text.isEmpty {
                 put(.text, delivery.bytes.span.extracting(text), to: conversation)
@@ -190,14 +188,15 @@ final class WebSocketSender {
     private func gather(_ delivery: Delivery, to conversation: WebSocketConversation) {
         let length = delivery.first.count + 1
         if conversation.lineBytes + length > context.limits.batchBytesMax { flushLines(of: conversation) }
-        if conversation.lines.isEmpty {
+        let burden = conversation.carry()
+        if burden.lines.isEmpty {
             batching.append(conversation.id)
             // The turn may have ended, but for its flush: then another one must come.
             context.outbox.touch(conversation.id)
         }
         context.metrics.messagesOut &+= UInt64(delivery.messageCount)
-        conversation.lines.append(delivery.bytes)
-        conversation.lineBytes += length
+        burden.lines.append(delivery.bytes)
+        burden.lineBytes += length
     }
 
     /// Sends the lines of the turn that ends.
@@ -211,38 +210,39 @@ final class WebSocketSender {
     }
 
     private func flushLines(of conversation: WebSocketConversation) {
-        guard let last = conversation.lines.last else { return }
+        guard let burden = conversation.burden, let last = burden.lines.last else { return }
         context.outbox.note(conversation.heldSince, for: conversation.id)
         if let deflate = conversation.socket.deflateParameters {
             context.scratch.removeAll()
-            for frame in conversation.lines { context.scratch.append(frame.span.extracting(FrameWriter.textStart(frame)..<frame.count)) }
+            for frame in burden.lines { context.scratch.append(frame.span.extracting(FrameWriter.textStart(frame)..<frame.count)) }
             context.scratch.truncate(to: context.scratch.count - 1)
             context.scratch.withSpan { sendCompressed(.text, $0, deflate, to: conversation) }
             context.scratch.removeAll(retaining: WebSocketSender.arenaBytesMax)
-        } else if conversation.lines.count == 1 {
+        } else if burden.lines.count == 1 {
             context.outbox.append(last[0..<last.count - 1], to: conversation.id)
         } else {
-            context.outbox.write(to: conversation.id) { FrameWriter.appendHeader(.text, length: conversation.lineBytes - 1, to: &$0) }
-            for frame in conversation.lines.dropLast() {
+            context.outbox.write(to: conversation.id) { FrameWriter.appendHeader(.text, length: burden.lineBytes - 1, to: &$0) }
+            for frame in burden.lines.dropLast() {
                 context.outbox.append(frame[FrameWriter.textStart(frame)..<frame.count], to: conversation.id, continues: true)
             }
             context.outbox.append(last[FrameWriter.textStart(last)..<last.count - 1], to: conversation.id, continues: true)
         }
-        conversation.lines.removeAll(keepingCapacity: conversation.lines.count <= 64)
-        conversation.lineBytes = 0
+        burden.lines.removeAll(keepingCapacity: burden.lines.count <= 64)
+        burden.lineBytes = 0
     }
 
     // MARK: Slow readers
 
     /// Bytes that wait for the connection in order.
     private func waiting(for conversation: WebSocketConversation) -> Int {
-        context.outbox.queuedBytes(conversation.id) + (conversation.lane?.byteCount ?? 0) + conversation.lineBytes
+        guard let burden = conversation.burden else { return context.outbox.queuedBytes(conversation.id) }
+        return context.outbox.queuedBytes(conversation.id) + (burden.lane?.byteCount ?? 0) + burden.lineBytes
     }
 
     private func hold(_ delivery: Delivery, of occasion: Occasion, for conversation: WebSocketConversation) {
         if conversation.backlog == nil {
             context.metrics.backlogs += 1
-            conversation.backlog = Backlog(logBytesMax: context.limits.waitingLogBytesMax)
+            conversation.carry().backlog = Backlog(logBytesMax: context.limits.waitingLogBytesMax)
             context.outbox.setShares(conversation.id, false)
             awaitRoom(for: conversation)
         }
@@ -282,7 +282,7 @@ final class WebSocketSender {
         }
         // The turn's lines have left already.
         flushLines(of: conversation)
-        if conversation.backlog?.isEmpty == true { conversation.backlog = nil }
+        if conversation.backlog?.isEmpty == true { conversation.burden?.backlog = nil }
     }
 
     /// The number of the last publication before which everything that was for the connection has gone out whole, also once it is closed:
@@ -322,9 +322,9 @@ final class WebSocketSender {
         case .slowConsumer, .silent, .overloaded, .replaced, .inputOverfull, .revoked: break
         case .shortOfMemory:
             // What waits is what is to be freed; only a message that has begun to go out is finished.
-            conversation.lane = nil
-            conversation.lines.removeAll()
-            conversation.lineBytes = 0
+            conversation.burden?.lane = nil
+            conversation.burden?.lines.removeAll()
+            conversation.burden?.lineBytes = 0
             context.outbox.cut(conversation.id)
         // What it was to be told, it is told before the end.
         case .goingAway, .restarting, .unknownTask, .unauthenticated, .idle, .sessionOver, .tooFast, .unfinished, .failed:
@@ -337,7 +337,7 @@ final class WebSocketSender {
     func endFrames(of conversation: WebSocketConversation, _ closeFrame: (inout ByteWriter) -> Void) {
         // What was held back and does not go out, and what is published from now on, it was not told.
         if conversation.heldSince == 0 { conversation.heldSince = context.broker.hub.number + 1 }
-        conversation.backlog = nil
+        conversation.burden?.backlog = nil
         flushLines(of: conversation)
         switch conversation.role {
         // A worker that is leaving gets no task that it would never see.
@@ -347,20 +347,23 @@ final class WebSocketSender {
         // A client of Socket.IO tells by itself what it has when it comes back.
         case .echo, .taskWatcher, .userWatcher, .producer, .socketClient, .refused: break
         }
-        guard conversation.lane != nil else {
+        guard conversation.hasLane else {
             context.outbox.write(to: conversation.id, closeFrame)
             return context.outbox.closeAfterFlush(conversation.id)
         }
         var frame = ByteWriter()
         closeFrame(&frame)
-        conversation.lane?.append(.frame(frame.seal()))
-        conversation.lane?.append(.end)
+        conversation.burden?.lane?.append(.frame(frame.seal()))
+        conversation.burden?.lane?.append(.end)
     }
 }
 
 extension WebSocketConversation {
     /// Whether something waits for it elsewhere than in the outbox.
-    private var isHolding: Bool { backlog != nil || lane != nil || !lines.isEmpty }
+    private var isHolding: Bool {
+        guard let burden else { return false }
+        return burden.backlog != nil || burden.lane != nil || !burden.lines.isEmpty
+    }
 
     /// Notes that nothing does, where that is so.
     fileprivate func settleHolding() {

@@ -42,7 +42,7 @@ final class WebSocketService {
 
     // MARK: Bytes
 
-    func opened(_ conversation: WebSocketConversation, at now: Instant) {
+    func opened(_ conversation: WebSocketConversation, from peer: PeerAddress, at now: Instant) {
         switch conversation.role {
         case .echo: break
         case .worker(let worker):
@@ -50,7 +50,7 @@ final class WebSocketService {
             context.outbox.setAnswersItself(conversation.id, false)
             sender.tell(conversation) { WorkerDialect.writeConnected(worker.id, to: &$0) }
             context.monitor.workerConnected(worker.id, in: worker.group.name, at: context.moment(now))
-            context.log.info("worker connected", ("worker", worker.id), ("group", worker.group.name), ("peer", conversation.peer))
+            context.log.info("worker connected", ("worker", worker.id), ("group", worker.group.name), ("peer", peer))
         case .taskWatcher(let watcher):
             taskWatchers.opened(conversation, watcher, at: now)
         case .userWatcher(let watcher):
@@ -60,7 +60,7 @@ final class WebSocketService {
         case .producer: break
         // Its session has a heartbeat of its own.
         case .socketClient(let seat):
-            seat.client = sockets.opened(conversation, seat.entry, at: now)
+            seat.client = sockets.opened(conversation, seat.entry, from: peer, at: now)
             return
         case .refused(let reason):
             return sender.close(conversation, reason)
@@ -78,20 +78,21 @@ final class WebSocketService {
         case .heard: return .heard
         case .taken: break
         }
-        if position < bytes.count { conversation.leftover.append(bytes.span.extracting(position..<bytes.count)) }
-        let held = conversation.socket.pendingBytes + conversation.leftover.count
+        if position < bytes.count { conversation.carry().leftover.append(bytes.span.extracting(position..<bytes.count)) }
+        let held = conversation.socket.pendingBytes + conversation.leftoverCount
         if held != Int(conversation.inputCounted) { countInput(held, of: conversation) }
         return .taken
     }
 
     /// Who asks for more where there is too much already is given up: it may come back.
     private func countInput(_ held: Int, of conversation: WebSocketConversation) {
-        guard !context.countInput(held, &conversation.inputCounted) else { return }
+        let burden = conversation.carry()
+        guard !context.countInput(held, &burden.inputCounted) else { return }
         context.metrics.bounds.count(.inputMemory)
         sender.close(conversation, .inputOverfull)
         conversation.socket.giveUp()
-        conversation.leftover = ByteQueue()
-        _ = context.countInput(0, &conversation.inputCounted)
+        burden.leftover = ByteQueue()
+        _ = context.countInput(0, &burden.inputCounted)
     }
 
     /// One that came too fast is heard again.
@@ -104,8 +105,7 @@ final class WebSocketService {
     func resume(_ conversation: WebSocketConversation) -> ByteQueue {
         guard !isHeldUp(conversation) else { return ByteQueue() }
         if !hasToWait(conversation) { context.outbox.resumeReading(conversation.id) }
-        defer { conversation.leftover = ByteQueue() }
-        return conversation.leftover
+        return conversation.takeLeftover()
     }
 
     private func process(
@@ -128,7 +128,7 @@ final class WebSocketService {
                 return .taken
             case .text(let payload):
                 context.metrics.messagesIn += 1
-                conversation.messageNotedAt = 0
+                conversation.burden?.messageNotedAt = 0
                 switch conversation.role {
                 case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.text, $0, to: conversation) }
                 case .worker(let worker):
@@ -150,7 +150,7 @@ final class WebSocketService {
                 }
             case .binary(let payload):
                 context.metrics.messagesIn += 1
-                conversation.messageNotedAt = 0
+                conversation.burden?.messageNotedAt = 0
                 switch conversation.role {
                 case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.binary, $0, to: conversation) }
                 case .worker: sender.tell(conversation) { WorkerDialect.writeProblem(WebSocketService.textExpected, to: &$0) }
@@ -187,8 +187,10 @@ final class WebSocketService {
 
     /// Whether what came has to wait: a message is with the pool to be read, or many are to be compressed.
     private func isHeldUp(_ conversation: WebSocketConversation) -> Bool {
-        conversation.isReviewing || conversation.isPaced || conversation.lane?.byteCount ?? 0 > context.limits.pauseReadingBytes
-            || conversation.backlog?.byteCount ?? 0 > context.limits.pauseReadingBytes
+        if conversation.isReviewing || conversation.isPaced { return true }
+        guard let burden = conversation.burden else { return false }
+        return burden.lane?.byteCount ?? 0 > context.limits.pauseReadingBytes
+            || burden.backlog?.byteCount ?? 0 > context.limits.pauseReadingBytes
     }
 
     /// Whether nothing more is to be read, although what was read may be heard: a program's reports come faster than they are written.
@@ -244,16 +246,18 @@ final class WebSocketService {
     private func dawdles(_ conversation: WebSocketConversation, _ interval: TimeSpan, at now: Instant) -> Bool {
         let held = UInt32(clamping: conversation.socket.pendingBytes)
         let second = UInt32(clamping: now.nanoseconds / 1_000_000_000)
-        guard held > 0, conversation.messageNotedAt > 0 else {
-            conversation.messageNotedAt = held > 0 ? max(second, 1) : 0
-            conversation.messageNoted = held
+        guard held > 0 || conversation.burden != nil else { return false }
+        let burden = conversation.carry()
+        guard held > 0, burden.messageNotedAt > 0 else {
+            burden.messageNotedAt = held > 0 ? max(second, 1) : 0
+            burden.messageNoted = held
             return false
         }
-        let passed = Int(second) - Int(conversation.messageNotedAt)
+        let passed = Int(second) - Int(burden.messageNotedAt)
         guard passed >= Int(interval.nanoseconds / 1_000_000_000) else { return false }
-        let isSlow = Int(held) - Int(conversation.messageNoted) < passed * context.limits.bodyBytesPerSecondMin
-        conversation.messageNotedAt = max(second, 1)
-        conversation.messageNoted = held
+        let isSlow = Int(held) - Int(burden.messageNoted) < passed * context.limits.bodyBytesPerSecondMin
+        burden.messageNotedAt = max(second, 1)
+        burden.messageNoted = held
         return isSlow
     }
 
@@ -393,6 +397,7 @@ final class WebSocketService {
             context.metrics.bounds.count(.messageTime)
             return sender.close(conversation, .unfinished)
         }
+        conversation.unburden()
         let silence = now - conversation.lastSign
         let interval = pingInterval(of: conversation)
         if isGivenUp(conversation, after: silence, interval) {
@@ -417,11 +422,12 @@ final class WebSocketService {
     private func noteReading(of conversation: WebSocketConversation, at now: Instant) {
         guard case .worker = conversation.role else { return }
         let queuedBytes = context.outbox.queuedBytes(conversation.id)
-        if queuedBytes < conversation.queuedBytes {
+        let before = conversation.burden?.queuedBytes ?? 0
+        if queuedBytes < before {
             conversation.lastSign = now
             conversation.unanswered = 0
         }
-        conversation.queuedBytes = queuedBytes
+        if queuedBytes != before { conversation.carry().queuedBytes = queuedBytes }
     }
 
     private func pingInterval(of conversation: WebSocketConversation) -> TimeSpan { context.pingInterval(of: conversation) }

@@ -21,8 +21,9 @@ extension WebSocketConnection {
     ) {
         if let deflateParameters, payload.count >= compressedFrom {
             if deflateParameters.keepsServerContext {
-                if deflater == nil { deflater = DeflateContext(deflateParameters) }
-                if let deflater { return workspace.appendCompressed(kind, payload, deflater, to: &writer) }
+                let progress = hold(workspace)
+                if progress.deflater == nil { progress.deflater = DeflateContext(deflateParameters) }
+                if let deflater = progress.deflater { return workspace.appendCompressed(kind, payload, deflater, to: &writer) }
             } else if workspace.appendCompressed(kind, payload, deflateParameters, to: &writer) {
                 return
             }
@@ -31,5 +32,5 @@ extension WebSocketConnection {
     }
 
     /// Forgets what earlier messages taught the compressor; to be called when a compressed message went out that it did not write.
-    public func resetDeflateContext() { deflater?.stream.reset() }
+    public func resetDeflateContext() { progress?.deflater?.stream.reset() }
 }

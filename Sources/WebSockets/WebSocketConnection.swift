@@ -2,7 +2,7 @@
 // parser, the assembler, permessage-deflate and the closing handshake; reads no socket, keeps no queue and answers nothing by itself.
 // Obeys RFC 6455 §5 to §8 and RFC 7692.
 //
-// Cost: a whole unfragmented frame is ~10 ns and a pass over its bytes (unmasking, ASCII check), no copy and no allocation; 72 bytes
+// Cost: a whole unfragmented frame is ~10 ns and a pass over its bytes (unmasking, ASCII check), no copy and no allocation; 19 bytes
 // inline and nothing on the heap while no message is in progress, but for zlib streams whose context was negotiated to stay.
 internal import Base
 
@@ -53,28 +53,18 @@ public struct WebSocketConnection {
         case compressed(MessageKind)
     }
 
+    /// Nil while nothing is in pieces.
+    private(set) var progress: MessageProgress?
+    /// What was agreed on compression.
+    public let deflateParameters: DeflateParameters?
     private var step = Step.idle
     public internal(set) var closing = Closing.open
     private var message = Message.none
-    /// The frame whose payload is being read.
-    private var frameOpcode = Opcode.continuation
-    private var frameIsFinal = true
-    private var frameMask: UInt32 = 0
-    private var frameRemaining = 0
-    private var parser = FrameParser()
-    /// What was agreed on compression.
-    public let deflateParameters: DeflateParameters?
-    /// Held while a message or a control frame is in pieces, and until the caller has seen the whole.
-    private var assembler: MessageAssembler?
-    /// Held while a compressed message is read; for ever where its context was agreed to stay.
-    private var inflater: InflateContext?
-    /// Held from the first compressed message on where its context was agreed to stay.
-    var deflater: DeflateContext?
 
     public init(deflate: DeflateParameters? = nil) { deflateParameters = deflate }
 
     /// Bytes of unfinished messages that are held here: for a limit over all connections.
-    public var pendingBytes: Int { assembler?.count ?? 0 }
+    public var pendingBytes: Int { progress?.assembler?.count ?? 0 }
 
     /// Forgets what came in part, and takes nothing more.
     public mutating func giveUp() { stop() }
@@ -144,9 +134,10 @@ public struct WebSocketConnection {
         switch step {
         case .idle, .header:
             settle(workspace)
+            guard position < bytes.count else { return .needMore }
             let rules = HeaderRules(allowsCompression: deflateParameters != nil, expectsContinuation: isInMessage)
-            guard let header = try parser.header(bytes.span, &position, rules) else {
-                if parser.spilledCount > 0 { step = .header }
+            guard let header = try hold(workspace).parser.header(bytes.span, &position, rules) else {
+                step = .header
                 return .needMore
             }
             step = .header
@@ -157,8 +148,8 @@ public struct WebSocketConnection {
         case .over:
             // §5.5.1: after a close frame nothing that comes counts.
             position = bytes.count
-            if let assembler { workspace.giveBack(assembler) }
-            assembler = nil
+            if let assembler = progress?.assembler { workspace.giveBack(assembler) }
+            progress = nil
             return .needMore
         }
     }
@@ -173,43 +164,62 @@ public struct WebSocketConnection {
     /// Gives back what the last event's payload stood in, and finds out whether anything is kept at all.
     private mutating func settle(_ workspace: WebSocketWorkspace) {
         guard !isInMessage else { return }
-        if let assembler {
+        if let progress, let assembler = progress.assembler {
             workspace.giveBack(assembler)
-            self.assembler = nil
+            progress.assembler = nil
         }
-        if parser.spilledCount == 0 { step = .idle }
+        if progress?.parser.spilledCount ?? 0 == 0 { rest(workspace) }
+    }
+
+    /// Between messages, with nothing of a next one: gives back what only pieces need.
+    private mutating func rest(_ workspace: WebSocketWorkspace) {
+        step = .idle
+        guard let progress, progress.isOver else { return }
+        workspace.giveBack(progress)
+        self.progress = nil
     }
 
     /// Lets go of everything that reading needs.
     private mutating func stop() {
         step = .over
         message = .none
-        assembler = nil
-        inflater = nil
+        progress = nil
     }
 
-    private mutating func holdAssembler(_ workspace: WebSocketWorkspace) -> MessageAssembler {
-        if let assembler { return assembler }
-        let taken = workspace.takeAssembler()
-        assembler = taken
+    mutating func hold(_ workspace: WebSocketWorkspace) -> MessageProgress {
+        if let progress { return progress }
+        let taken = workspace.takeProgress()
+        progress = taken
         return taken
     }
 
-    private mutating func beginPayload(_ header: FrameHeader, _ step: Step) {
-        frameOpcode = header.opcode
-        frameIsFinal = header.isFinal
-        frameMask = header.mask
-        frameRemaining = header.payloadLength
+    private mutating func holdAssembler(_ workspace: WebSocketWorkspace) -> MessageAssembler {
+        let progress = hold(workspace)
+        if let assembler = progress.assembler { return assembler }
+        let taken = workspace.takeAssembler()
+        progress.assembler = taken
+        return taken
+    }
+
+    private mutating func beginPayload(_ header: FrameHeader, _ step: Step, _ workspace: WebSocketWorkspace) -> MessageProgress {
+        let progress = hold(workspace)
+        progress.opcode = header.opcode
+        progress.isFinal = header.isFinal
+        progress.mask = header.mask
+        progress.remaining = header.payloadLength
         self.step = step
+        return progress
     }
 
     /// Unmasks and takes what is here of the frame's payload.
-    private mutating func takePayload(_ bytes: inout MutableSpan<UInt8>, _ position: inout Int) -> (range: Range<Int>, isASCII: Bool) {
-        let count = min(frameRemaining, bytes.count - position)
+    private static func takePayload(
+        _ progress: MessageProgress, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int
+    ) -> (range: Range<Int>, isASCII: Bool) {
+        let count = min(progress.remaining, bytes.count - position)
         let range = position..<(position + count)
-        let isASCII = Masking.apply(frameMask, to: &bytes, range)
-        frameMask = Masking.advance(frameMask, by: count)
-        frameRemaining -= count
+        let isASCII = Masking.apply(progress.mask, to: &bytes, range)
+        progress.mask = Masking.advance(progress.mask, by: count)
+        progress.remaining -= count
         position += count
         return (range, isASCII)
     }
@@ -220,17 +230,17 @@ public struct WebSocketConnection {
         _ header: FrameHeader, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int,
         _ limits: WebSocketLimits, _ workspace: WebSocketWorkspace
     ) throws(FrameError) -> Event? {
-        beginPayload(header, .dataPayload)
+        let progress = beginPayload(header, .dataPayload, workspace)
         if let kind = MessageKind(rawValue: header.opcode.rawValue) {
             if header.isFinal, !header.isCompressed, header.payloadLength <= bytes.count - position {
-                return try readWhole(kind, &bytes, &position, limits)
+                return try readWhole(kind, progress, &bytes, &position, limits, workspace)
             }
             message = header.isCompressed ? .compressed(kind) : .plain(kind)
         }
         var isCompressed = false
         if case .compressed = message {
             isCompressed = true
-            try holdInflater(workspace)
+            try holdInflater(progress, workspace)
         }
         try holdAssembler(workspace).beginFrame(header.payloadLength, isCompressed: isCompressed, limits)
         return nil
@@ -238,11 +248,12 @@ public struct WebSocketConnection {
 
     /// A message in one frame that is all here.
     private mutating func readWhole(
-        _ kind: MessageKind, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, _ limits: WebSocketLimits
+        _ kind: MessageKind, _ progress: MessageProgress, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int,
+        _ limits: WebSocketLimits, _ workspace: WebSocketWorkspace
     ) throws(FrameError) -> Event? {
-        guard frameRemaining <= limits.messageBytesMax else { throw .messageTooBig }
-        let piece = takePayload(&bytes, &position)
-        step = .idle
+        guard progress.remaining <= limits.messageBytesMax else { throw .messageTooBig }
+        let piece = WebSocketConnection.takePayload(progress, &bytes, &position)
+        rest(workspace)
         switch kind {
         case .text:
             if !piece.isASCII {
@@ -257,7 +268,8 @@ public struct WebSocketConnection {
     private mutating func readData(
         _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, _ limits: WebSocketLimits, _ workspace: WebSocketWorkspace
     ) throws(FrameError) -> Event? {
-        let piece = takePayload(&bytes, &position)
+        let progress = hold(workspace)
+        let piece = WebSocketConnection.takePayload(progress, &bytes, &position)
         let assembler = holdAssembler(workspace)
         let part = bytes.span.extracting(piece.range)
         let kind: MessageKind
@@ -268,35 +280,35 @@ public struct WebSocketConnection {
             try assembler.append(part, kind, isASCII: piece.isASCII)
         case .compressed(let compressed):
             kind = compressed
-            guard let inflater else { throw .outOfMemory }
+            guard let inflater = progress.inflater else { throw .outOfMemory }
             try assembler.inflate(part, kind, inflater, workspace.chunk, limits)
-            if frameRemaining == 0, frameIsFinal { try assembler.finishInflating(kind, inflater, workspace.chunk, limits) }
+            if progress.remaining == 0, progress.isFinal { try assembler.finishInflating(kind, inflater, workspace.chunk, limits) }
         }
-        guard frameRemaining == 0 else { return .needMore }
+        guard progress.remaining == 0 else { return .needMore }
         step = .header
-        guard frameIsFinal else { return nil }
+        guard progress.isFinal else { return nil }
         let payload = Payload(.message, 0..<(try assembler.finish()))
         message = .none
-        releaseInflater(workspace)
+        releaseInflater(progress, workspace)
         switch kind {
         case .text: return .text(payload)
         case .binary: return .binary(payload)
         }
     }
 
-    private mutating func holdInflater(_ workspace: WebSocketWorkspace) throws(FrameError) {
-        guard inflater == nil, let deflateParameters else { return }
-        inflater =
+    private func holdInflater(_ progress: MessageProgress, _ workspace: WebSocketWorkspace) throws(FrameError) {
+        guard progress.inflater == nil, let deflateParameters else { return }
+        progress.inflater =
             deflateParameters.keepsClientContext
             ? InflateContext(windowBits: Int(deflateParameters.clientWindowBits)) : workspace.takeInflater()
-        if inflater == nil { throw .outOfMemory }
+        if progress.inflater == nil { throw .outOfMemory }
     }
 
     /// RFC 7692 §7.1.1.2: without context takeover a message needs no stream once it is read.
-    private mutating func releaseInflater(_ workspace: WebSocketWorkspace) {
-        guard let inflater, let deflateParameters, !deflateParameters.keepsClientContext else { return }
+    private func releaseInflater(_ progress: MessageProgress, _ workspace: WebSocketWorkspace) {
+        guard let inflater = progress.inflater, let deflateParameters, !deflateParameters.keepsClientContext else { return }
         workspace.giveBack(inflater)
-        self.inflater = nil
+        progress.inflater = nil
     }
 
     // MARK: Control frames
@@ -304,31 +316,32 @@ public struct WebSocketConnection {
     private mutating func beginControl(
         _ header: FrameHeader, _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, _ workspace: WebSocketWorkspace
     ) throws(FrameError) -> Event? {
-        beginPayload(header, .controlPayload)
+        let progress = beginPayload(header, .controlPayload, workspace)
         guard header.payloadLength <= bytes.count - position else {
             holdAssembler(workspace).beginControl()
             return nil
         }
-        let range = takePayload(&bytes, &position).range
-        step = isInMessage ? .header : .idle
-        return try controlEvent(Payload(.received, range), bytes.span)
+        let range = WebSocketConnection.takePayload(progress, &bytes, &position).range
+        if isInMessage { step = .header } else { rest(workspace) }
+        return try controlEvent(header.opcode, Payload(.received, range), bytes.span)
     }
 
     private mutating func readControl(_ bytes: inout MutableSpan<UInt8>, _ position: inout Int) throws(FrameError) -> Event? {
-        let range = takePayload(&bytes, &position).range
-        guard let assembler else { preconditionFailure("a cut control frame without a place for it") }
+        guard let progress, let assembler = progress.assembler else { preconditionFailure("a cut control frame without a place for it") }
+        let range = WebSocketConnection.takePayload(progress, &bytes, &position).range
         assembler.appendControl(bytes.span.extracting(range))
-        guard frameRemaining == 0 else { return .needMore }
+        guard progress.remaining == 0 else { return .needMore }
         step = .header
+        let opcode = progress.opcode
         let event = try assembler.withBytes(of: .control) { whole throws(FrameError) in
-            try controlEvent(Payload(.control, 0..<whole.count), whole)
+            try controlEvent(opcode, Payload(.control, 0..<whole.count), whole)
         }
         return event
     }
 
     /// The event of a whole control frame whose payload lies in `bytes`.
-    private mutating func controlEvent(_ payload: Payload, _ bytes: Span<UInt8>) throws(FrameError) -> Event {
-        switch frameOpcode {
+    private mutating func controlEvent(_ opcode: Opcode, _ payload: Payload, _ bytes: Span<UInt8>) throws(FrameError) -> Event {
+        switch opcode {
         case .ping: return .ping(payload)
         case .pong: return .pong(payload)
         case .close: return try closeEvent(payload, bytes)
@@ -356,7 +369,7 @@ public struct WebSocketConnection {
         }
         step = .over
         message = .none
-        inflater = nil
+        progress?.inflater = nil
         return .close(code, reason: reason)
     }
 
@@ -377,7 +390,7 @@ public struct WebSocketConnection {
     func withHeld<Result, Failure: Error>(
         _ payload: Payload, _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        guard let assembler else { preconditionFailure("a payload was asked for after the next event") }
+        guard let assembler = progress?.assembler else { preconditionFailure("a payload was asked for after the next event") }
         return try assembler.withBytes(of: payload.source) { whole throws(Failure) in try body(whole.extracting(payload.range)) }
     }
 }

@@ -14,6 +14,7 @@ public final class WebSocketWorkspace {
 
     let chunk = Chunk()
     private var scratch = ByteWriter(capacity: 4 << 10)
+    private var progresses: [MessageProgress] = []
     private var assemblers: [MessageAssembler] = []
     private var inflaters: [InflateContext] = []
     private var deflaters: [DeflateContext] = []
@@ -21,6 +22,13 @@ public final class WebSocketWorkspace {
     public init() {}
 
     // MARK: Coming in
+
+    func takeProgress() -> MessageProgress { progresses.popLast() ?? MessageProgress() }
+
+    /// - Precondition: it is over.
+    func giveBack(_ progress: MessageProgress) {
+        if progresses.count < WebSocketWorkspace.spareAssemblersMax { progresses.append(progress) }
+    }
 
     func takeAssembler() -> MessageAssembler { assemblers.popLast() ?? MessageAssembler() }
 

@@ -93,7 +93,7 @@ func serve(_ arguments: ArraySlice<String>) -> Int32 {
         settings.handshakeTimeout = limits.headTimeout
         settings.answerToPlainText = Host.answerToPlainText
         settings.signals = awaited
-        let outbox = Outbox()
+        let outbox = Outbox(connections: settings.connectionsMax + settings.turnedAwayMax)
         let loop = try EventLoop(outbox: outbox, settings: settings)
         loop.tls = tls
         // Whoever connects while the data is read waits in the kernel.

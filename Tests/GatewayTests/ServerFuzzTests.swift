@@ -320,7 +320,7 @@ struct ServerFuzzTests {
                 let allowed = limits.headerBytesMax + limits.pipelinedBytesMax + limits.bodyBytesMax + 8_000
                 #expect(waiting <= allowed, "\(waiting) bytes came early")
             case .webSocket(let socket):
-                #expect(socket.leftover.count <= 8_000 && socket.socket.pendingBytes <= limits.messageBytesMax)
+                #expect(socket.leftoverCount <= 8_000 && socket.socket.pendingBytes <= limits.messageBytesMax)
             case .probe: break
             }
         }

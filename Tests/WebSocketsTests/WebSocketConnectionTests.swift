@@ -181,7 +181,26 @@ func nothingKept() {
     #expect(connection.next(&restSpan, &position, testLimits, workspace) == .binary(Payload(.message, 0..<50)))
     #expect(connection.pendingBytes == 50)
     #expect(connection.next(&restSpan, &position, testLimits, workspace) == .needMore)
-    #expect(connection.pendingBytes == 0)
+    #expect(connection.pendingBytes == 0 && connection.progress == nil)
+}
+
+@Test("an idle connection is 19 bytes, whatever it has heard; one whose contexts stay holds them", arguments: Chunking.all)
+func idleSize(_ chunking: Chunking) {
+    #expect(MemoryLayout<WebSocketConnection>.size <= 19)
+    let workspace = WebSocketWorkspace()
+    var connection = WebSocketConnection(deflate: agreed())
+    let messages: [[UInt8]] = [
+        clientText("whole"), clientFrame(2, [UInt8](repeating: 7, count: 7_000)), clientFrame(9, [1, 2]), clientFrame(10),
+        clientText("in ", isFinal: false) + clientFrame(9, [3]) + clientFrame(0, Array("pieces".utf8)),
+        clientFrame(1, RawDeflate().message(Array("compressed".utf8)), reserved: 4),
+    ]
+    for message in messages {
+        for piece in chunking.split(message) { _ = feed(piece, to: &connection, workspace) }
+        #expect(connection.progress == nil && connection.pendingBytes == 0)
+    }
+    var keeping = WebSocketConnection(deflate: agreed(clientContext: true))
+    #expect(feed(messages[5], to: &keeping, workspace) == [.text("compressed")])
+    #expect(keeping.progress?.inflater != nil)
 }
 
 @Test("a close frame in pieces gives its memory back after it was seen")

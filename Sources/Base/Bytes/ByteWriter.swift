@@ -197,7 +197,7 @@ public struct ByteWriter: ~Copyable {
     /// writer's whole capacity.
     public mutating func take() -> SharedBytes {
         precondition(length <= Int(UInt32.max), "\(length) bytes do not fit in one block")
-        let block = unsafe SharedBytes.Block.make(adopting: base)
+        let block = unsafe SharedBytes.Block.adopting(base)
         let bytes = SharedBytes(block: block, start: 0, length: UInt32(length))
         capacity = 16
         length = 0

@@ -7,41 +7,31 @@ import Glibc
 /// At most 4 GiB − 1 bytes; every limit of the server lies far below.
 // @unchecked: the block is written only while it is being made, before anybody else can hold it, and freed once, in its deinit.
 public struct SharedBytes: @unchecked Sendable {
-    /// Where a block's bytes lie.
+    /// The memory: one allocation, header and bytes together, unless a writer filled bytes of its own. The header is where they lie.
     @safe @usableFromInline
-    struct Place {
-        @usableFromInline let base: UnsafeMutablePointer<UInt8>
-        /// Whether they lie in memory of their own, which ends with the block.
-        @usableFromInline let isAdopted: Bool
-
-        @inlinable
-        init(_ base: UnsafeMutablePointer<UInt8>, isAdopted: Bool) {
-            unsafe self.base = base
-            self.isAdopted = isAdopted
-        }
-    }
-
-    /// The memory: one allocation, header and bytes together, but for bytes that were taken over from a writer.
-    @safe @usableFromInline
-    final class Block: ManagedBuffer<Place, UInt8> {
-        @inlinable var base: UnsafeMutablePointer<UInt8> { unsafe header.base }
-
+    final class Block: ManagedBuffer<UnsafeMutablePointer<UInt8>, UInt8> {
         @inlinable
         static func make(capacity: Int) -> Block {
-            let block = create(minimumCapacity: capacity) { block in
-                unsafe Place(block.withUnsafeMutablePointerToElements { unsafe $0 }, isAdopted: false)
+            let made = unsafe Block.create(minimumCapacity: capacity) { made in
+                unsafe made.withUnsafeMutablePointerToElements { unsafe $0 }
             }
-            return unsafe unsafeDowncast(block, to: Block.self)
+            return unsafe unsafeDowncast(made, to: Block.self)
         }
 
         /// Takes over memory that a writer filled.
         @inlinable
-        static func make(adopting base: UnsafeMutablePointer<UInt8>) -> Block {
-            let block = create(minimumCapacity: 0) { _ in unsafe Place(base, isAdopted: true) }
-            return unsafe unsafeDowncast(block, to: Block.self)
+        static func adopting(_ base: UnsafeMutablePointer<UInt8>) -> Block {
+            let made = unsafe Block.create(minimumCapacity: 0) { _ in unsafe base }
+            return unsafe unsafeDowncast(made, to: Block.self)
         }
 
-        deinit { if header.isAdopted { unsafe header.base.deallocate() } }
+        @inlinable var base: UnsafeMutablePointer<UInt8> { unsafe header }
+
+        deinit {
+            // The bytes of the block's own begin 24 bytes behind its beginning, where no other allocation can begin: those lie at multiples of 16.
+            let own = unsafe withUnsafeMutablePointerToElements { unsafe $0 }
+            if unsafe base != own { unsafe base.deallocate() }
+        }
     }
 
     @usableFromInline let block: Block
@@ -59,7 +49,7 @@ public struct SharedBytes: @unchecked Sendable {
     @inlinable
     public init(copying bytes: Span<UInt8>) {
         precondition(bytes.count <= Int(UInt32.max), "\(bytes.count) bytes do not fit in one block")
-        block = Block.make(capacity: bytes.count)
+        block = bytes.isEmpty ? SharedBytes.empty.block : Block.make(capacity: bytes.count)
         start = 0
         length = UInt32(bytes.count)
         unsafe bytes.withUnsafeBufferPointer { source in
@@ -79,7 +69,7 @@ public struct SharedBytes: @unchecked Sendable {
     }
 
     /// No bytes.
-    public static let empty = SharedBytes([UInt8]())
+    public static let empty = SharedBytes(block: Block.make(capacity: 0), start: 0, length: 0)
 
     @inlinable public var count: Int { Int(length) }
     @inlinable public var isEmpty: Bool { length == 0 }

@@ -3,7 +3,8 @@
 // send or to be done to. The simulator drains the same outbox that epoll does.
 //
 // Cost: a private write is a copy into the arena; a shared one is a reference count and an append. Neither makes a system call. A row
-// is 56 bytes, reached by one addition: rows lie in raw memory, because an array would be asked for its uniqueness at every access.
+// is 40 bytes, reached by one addition: rows lie in raw memory, because an array would be asked for its uniqueness at every access. There
+// is room for all connections from the start, so that rows need not move; pages that no connection has reached are not backed by memory.
 public import Glibc
 
 // @safe: rows are reached only through `row`, which checks slot and generation against what was initialised.
@@ -36,10 +37,10 @@ public final class Outbox {
     }
 
     private struct Row {
+        var queue = WriteQueue()
         var generation: UInt32 = 0
         var presence = Presence.free
         var marks: Marks = []
-        var queue = WriteQueue()
         /// Whether `roomBytes` or more waited when the connection could be sent no more.
         var lags = false
         /// The first number that was noted since nothing waited; 0 for none. It stays when the row is closed.
@@ -51,7 +52,9 @@ public final class Outbox {
     }
 
     private var rows: UnsafeMutablePointer<Row>
-    private var rowCount: Int
+    private var capacity: Int
+    /// Rows that were ever used: those behind them are not initialised.
+    private var rowCount = 0
     private var dirty: [ConnectionID] = []
     /// Who asked for room and has it.
     private var roomy: [ConnectionID] = []
@@ -68,16 +71,16 @@ public final class Outbox {
     public var burstBytes = Int.max
 
     /// - Parameters:
+    ///   - connections: slots there is room for; beyond them it grows, and moves.
     ///   - arenaBytesRetained: what the arena keeps from turn to turn; a larger turn gives the rest back.
     ///   - arenaBytesMax: an arena that holds more than this takes no further write until the turn ends: each gets a block of its own,
     ///     which is freed once it has gone out. So the arena holds at most this and one write.
-    public init(arenaBytesRetained: Int = 1 << 20, arenaBytesMax: Int = 64 << 20) {
+    public init(connections: Int = 64, arenaBytesRetained: Int = 1 << 20, arenaBytesMax: Int = 64 << 20) {
         self.arenaBytesRetained = arenaBytesRetained
         self.arenaBytesMax = arenaBytesMax
         arena = ByteWriter(capacity: min(arenaBytesRetained, 64 << 10))
-        rowCount = 64
-        unsafe rows = .allocate(capacity: 64)
-        unsafe rows.initialize(repeating: Row(), count: 64)
+        capacity = max(connections, 1)
+        unsafe rows = .allocate(capacity: capacity)
     }
 
     deinit {
@@ -268,20 +271,23 @@ public final class Outbox {
 
     /// Opens the row of a new connection.
     public func open(_ id: ConnectionID) {
-        if id.slot >= rowCount { grow(toHold: id.slot) }
+        if id.slot >= rowCount { reach(id.slot) }
         let row = unsafe rows + id.slot
         unsafe precondition(row.pointee.presence == .free, "slot \(id.slot) is opened twice")
         unsafe row.pointee = Row(generation: id.generation, presence: .open)
     }
 
-    private func grow(toHold slot: Int) {
-        let wanted = max(rowCount * 2, slot + 1)
-        let larger = UnsafeMutablePointer<Row>.allocate(capacity: wanted)
-        unsafe larger.moveInitialize(from: rows, count: rowCount)
-        unsafe (larger + rowCount).initialize(repeating: Row(), count: wanted - rowCount)
-        unsafe rows.deallocate()
-        unsafe rows = larger
-        rowCount = wanted
+    /// Makes rows up to that of `slot`.
+    private func reach(_ slot: Int) {
+        if slot >= capacity {
+            capacity = max(capacity * 2, slot + 1)
+            let larger = UnsafeMutablePointer<Row>.allocate(capacity: capacity)
+            unsafe larger.moveInitialize(from: rows, count: rowCount)
+            unsafe rows.deallocate()
+            unsafe rows = larger
+        }
+        unsafe (rows + rowCount).initialize(repeating: Row(), count: slot + 1 - rowCount)
+        rowCount = slot + 1
     }
 
     /// Ends the machine's side: what waits may still be drained, nothing is added, and `isOpen` says no.

@@ -4,6 +4,7 @@
 // Cost: an append to an empty queue, or of arena bytes that follow the last ones, allocates nothing.
 internal import Glibc
 
+/// Move it rather than copy it: two copies would share what waits.
 struct WriteQueue {
     /// A piece of output: of `block`, or of the arena where there is none.
     struct Entry {
@@ -31,31 +32,28 @@ struct WriteQueue {
 
     /// The front entry stands in the struct itself: most queues never hold a second one.
     private var front = Entry(block: nil, start: 0, length: 0)
-    private var rest: [Entry] = []
-    /// How many of `rest` have already moved to the front.
-    private var restHead = 0
-    /// Bytes that wait: the sum of all entries.
-    private(set) var byteCount = 0
+    /// What waits behind it; nil while nothing does.
+    private var tail: WriteTail?
 
-    var isEmpty: Bool { byteCount == 0 }
+    /// Bytes that wait: the sum of all entries.
+    var byteCount: Int { Int(front.length) + (tail?.header.byteCount ?? 0) }
+
+    var isEmpty: Bool { front.length == 0 }
 
     /// Appends `length` bytes of the arena from `start`; they join the last entry where they follow it.
     mutating func appendArena(start: Int, length: Int, continues: Bool = false) {
         guard length > 0 else { return }
+        let entry = Entry(block: nil, start: UInt32(start), length: UInt32(length), continues: continues)
         if isEmpty {
             front = Entry(block: nil, start: UInt32(start), length: UInt32(length))
-        } else if restHead == rest.count {
-            if front.block == nil, Int(front.start) + Int(front.length) == start {
-                front.length += UInt32(length)
-            } else {
-                push(Entry(block: nil, start: UInt32(start), length: UInt32(length), continues: continues))
-            }
-        } else if rest[rest.count - 1].block == nil, Int(rest[rest.count - 1].start) + Int(rest[rest.count - 1].length) == start {
-            rest[rest.count - 1].length += UInt32(length)
+        } else if let tail {
+            let last = tail[tail.count - 1]
+            if last.block == nil, Int(last.start) + Int(last.length) == start { tail.lengthenLast(by: length) } else { push(entry) }
+        } else if front.block == nil, Int(front.start) + Int(front.length) == start {
+            front.length += UInt32(length)
         } else {
-            push(Entry(block: nil, start: UInt32(start), length: UInt32(length), continues: continues))
+            push(entry)
         }
-        byteCount += length
     }
 
     /// Appends a reference to shared bytes.
@@ -63,12 +61,14 @@ struct WriteQueue {
         guard !bytes.isEmpty else { return }
         let entry = Entry(block: bytes.block, start: bytes.start, length: bytes.length, continues: continues)
         if isEmpty { front = entry } else { push(entry) }
-        byteCount += bytes.count
     }
 
     private mutating func push(_ entry: Entry) {
-        if rest.isEmpty { rest.reserveCapacity(4) }
-        rest.append(entry)
+        var room = tail ?? WriteTail.make(capacity: 4)
+        // A long queue that is drained bit by bit leaves its used places behind here, so that it stays as long as what waits.
+        if !room.hasRoom { room = room.moved() }
+        room.append(entry)
+        tail = room
     }
 
     /// Fills `slices` with the addresses of what waits, up to `bytesMax`.
@@ -78,12 +78,11 @@ struct WriteQueue {
         guard !isEmpty else { return 0 }
         var room = bytesMax
         unsafe slices[0] = WriteQueue.slice(front, arena, &room)
+        guard let tail else { return 1 }
         var filled = 1
-        var next = restHead
-        while next < rest.count, filled < slices.count, room > 0 {
-            unsafe slices[filled] = WriteQueue.slice(rest[next], arena, &room)
+        while filled <= tail.count, filled < slices.count, room > 0 {
+            unsafe slices[filled] = WriteQueue.slice(tail[filled - 1], arena, &room)
             filled += 1
-            next += 1
         }
         return filled
     }
@@ -99,39 +98,30 @@ struct WriteQueue {
 
     /// Where in the arena all that waits begins, if it is one piece that ends at `end`.
     func arenaStart(endingAt end: Int) -> Int? {
-        guard !isEmpty, front.block == nil, restHead == rest.count, Int(front.start) + Int(front.length) == end else { return nil }
+        guard !isEmpty, front.block == nil, tail == nil, Int(front.start) + Int(front.length) == end else { return nil }
         return Int(front.start)
     }
 
     /// Drops the first `count` bytes: they were sent.
     mutating func consume(_ count: Int) {
         precondition(count <= byteCount, "consumed \(count) of \(byteCount) queued bytes")
-        byteCount -= count
-        if byteCount == 0 {
-            removeAll()
-            return
-        }
         var left = count
         while left >= Int(front.length) {
             left -= Int(front.length)
-            front = rest[restHead]
-            rest[restHead].block = nil
-            restHead += 1
+            guard let tail else { return removeAll() }
+            front = tail.popFirst()
+            if tail.count == 0 { self.tail = nil }
         }
         front.start += UInt32(left)
         front.length -= UInt32(left)
-        // A long queue drained bit by bit gives its head back now and then, so that it stays as long as what waits.
-        if restHead > 64, restHead * 2 > rest.count {
-            rest.removeFirst(restHead)
-            restHead = 0
-        }
     }
 
     /// Copies what lies in the arena into blocks of its own: the arena ends with the turn.
     mutating func settle(arena: UnsafeMutablePointer<UInt8>) {
         guard !isEmpty else { return }
         unsafe WriteQueue.settle(&front, arena)
-        for index in restHead..<rest.count { unsafe WriteQueue.settle(&rest[index], arena) }
+        guard let tail else { return }
+        for index in 0..<tail.count { unsafe WriteQueue.settle(&tail[index], arena) }
     }
 
     private static func settle(_ entry: inout Entry, _ arena: UnsafeMutablePointer<UInt8>) {
@@ -146,19 +136,19 @@ struct WriteQueue {
     ///
     /// - Returns: how many bytes were dropped.
     mutating func cut() -> Int {
-        var end = restHead
-        while end < rest.count, rest[end].continues { end += 1 }
-        let dropped = rest[end...].reduce(0) { $0 + Int($1.length) }
-        rest.removeSubrange(end...)
-        byteCount -= dropped
+        guard let tail else { return 0 }
+        let before = tail.header.byteCount
+        var kept = 0
+        while kept < tail.count, tail[kept].continues { kept += 1 }
+        while tail.count > kept { tail.removeLast() }
+        let dropped = before - tail.header.byteCount
+        if kept == 0 { self.tail = nil }
         return dropped
     }
 
     mutating func removeAll() {
         front.block = nil
         front.length = 0
-        if !rest.isEmpty { rest = [] }
-        restHead = 0
-        byteCount = 0
+        tail = nil
     }
 }

@@ -207,10 +207,12 @@ extension SocketService {
     /// A WebSocket is open for a session.
     ///
     /// - Returns: the session that it belongs to; nil where it has none, and is closed.
-    func opened(_ conversation: WebSocketConversation, _ entry: SocketEntry, at now: Instant) -> SocketClient? {
+    func opened(
+        _ conversation: WebSocketConversation, _ entry: SocketEntry, from peer: PeerAddress, at now: Instant
+    ) -> SocketClient? {
         guard let id = entry.client else {
             guard let client = enter(
-                entry.door, .webSocket, entry.identity, omitsOffset: entry.namesTransportFirst, from: conversation.peer, at: now)
+                entry.door, .webSocket, entry.identity, omitsOffset: entry.namesTransportFirst, from: peer, at: now)
             else {
                 sender.close(conversation, .overloaded)
                 return nil
