@@ -64,26 +64,54 @@ final class HubClient {
 
     enum Phase {
         /// It is not greeted yet: it may wait for the journal.
-        case arriving(PeerAddress)
+        case arriving
         case listening(Session)
         /// Its socket is closing: it is told no more, and was told so far when the hub's last publication had this number.
         case leaving(Session, [StreamPosition], UInt64)
         case gone
     }
 
-    let request: HubRequest
-    var phase: Phase
+    /// What is known of it until it is greeted, and not needed after that.
+    final class Arrival {
+        let request: HubRequest
+        let peer: PeerAddress
+
+        init(_ request: HubRequest, from peer: PeerAddress) {
+            self.request = request
+            self.peer = peer
+        }
+    }
+
+    /// Nil once it is greeted.
+    private(set) var arrival: Arrival?
+    var request: HubRequest? { arrival?.request }
+    /// Whether several messages may stand in one frame, a line each.
+    let isBatched: Bool
+    var phase = Phase.arriving
     /// Tasks that it named and that are not for it: it hears nothing of them, as of a task that is not there.
     var deaf: Set<TaskID> = []
-    var pictures: [TaskID: Picture] = [:]
+    /// Few: they are searched.
+    private var pictures: [(task: TaskID, picture: Picture)] = []
     /// The session that it came back as: it may do so again, until it comes with its new name.
     var predecessor: ClientID?
     /// When its last sign of life was written down.
     var touchedAt = Instant(nanoseconds: .min)
 
     init(_ request: HubRequest, from peer: PeerAddress) {
-        self.request = request
-        phase = .arriving(peer)
+        arrival = Arrival(request, from: peer)
+        isBatched = request.isBatched
+    }
+
+    /// It has been told who it is.
+    func greeted() { arrival = nil }
+
+    func picture(of task: TaskID) -> Picture? { pictures.first { $0.task == task }?.picture }
+
+    /// - Parameter picture: nil where it listens no more.
+    func set(_ picture: Picture?, of task: TaskID) {
+        pictures.removeAll { $0.task == task }
+        if let picture { pictures.append((task, picture)) }
+        if pictures.isEmpty { pictures = [] }
     }
 
     /// Nil before the greeting and after the end.

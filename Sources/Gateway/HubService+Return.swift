@@ -12,7 +12,7 @@ extension HubService {
     func park(_ conversation: WebSocketConversation, _ client: HubClient, at now: Instant) {
         guard case .leaving(let session, let heard, let number) = client.phase else { return }
         let unsent = firstUnsent(conversation, upTo: number)
-        let positions = heard.map { reached($0, client.pictures[$0.task], firstUnsent: unsent) }
+        let positions = heard.map { reached($0, client.picture(of: $0.task), firstUnsent: unsent) }
         let silent = client.deaf.map { StreamPosition(task: $0, epoch: 0, sequence: 0) }
         // Whose token was revoked is not waited for.
         if !context.revocations.covers(conversation.principal) {
@@ -67,7 +67,7 @@ extension HubService {
     /// A socket that still bears the name is a dead one that nobody has noticed: the client has a new one. What came out of the session
     /// before, a socket or another session, was a way that led nowhere: else the client would come with that one's name.
     func surrender(_ former: ClientID, to client: HubClient, at now: Instant) -> ParkedSession? {
-        let user = client.request.owner
+        guard let user = client.request?.owner else { return nil }
         if let session = sessions[former], session.user == user, let (conversation, client) = socket(of: former) {
             client.leave(context.broker)
             park(conversation, client, at: now)
@@ -88,13 +88,6 @@ extension HubService {
         return parked
     }
 
-    private func socket(of id: ClientID) -> (WebSocketConversation, HubClient)? {
-        guard let socket = sockets[id], case .webSocket(let conversation) = context.conversation(socket),
-            case .hubClient(let client) = conversation.role
-        else { return nil }
-        return (conversation, client)
-    }
-
     /// Ends a socket that another one has taken the place of. Where something waits for it already, a close frame would wait behind it.
     private func abandon(_ conversation: WebSocketConversation) {
         if context.outbox.queuedBytes(conversation.id) > 0 {
@@ -107,7 +100,7 @@ extension HubService {
     /// Where the client says it is goes before where the server believes it to be; nobody is further than the stream.
     func position(claimed parked: StreamPosition, _ client: HubClient) -> StreamPosition {
         var position = parked
-        if let seen = client.request.seen[parked.task], parked.epoch != 0 {
+        if let seen = client.request?.seen[parked.task], parked.epoch != 0 {
             // The end that it was told it may not have got.
             let isOver = parked.isOver && seen >= parked.sequence
             position = StreamPosition(
@@ -121,7 +114,7 @@ extension HubService {
             // What it knew to its end is over, and this is another: all of it is new.
             return position.isOver ? beginning(of: task, after: position.sequence) : position
         }
-        guard client.request.seen[parked.task] != nil else { return position }
+        guard client.request?.seen[parked.task] != nil else { return position }
         return StreamPosition(task: parked.task, epoch: epoch, sequence: min(position.sequence, task.sequence))
     }
 
@@ -136,7 +129,7 @@ extension HubService {
     func found(_ conversation: WebSocketConversation, _ client: HubClient, number: UInt32, _ content: Finding.Content, at now: Instant) {
         guard replayer.found(conversation.id, number: number, content) else { return }
         context.release(conversation)
-        guard let former = client.request.formerly else { return }
+        guard let former = client.request?.formerly else { return }
         resume(conversation, client, former, at: now)
         replayer.end(conversation.id)
     }
@@ -158,6 +151,7 @@ extension HubService {
         client.predecessor = parked.id
         context.metrics.hubReturns += 1
         let returns = parked.positions.sorted { $0.task < $1.task }.map { restore($0, conversation, client, session) }
+        client.greeted()
         let wall = context.moment(now).wall
         let resumptions = returns.map { HubDialect.Resumption($0.task, isRecovered: $0.missed != nil) }
         sender.tell(conversation) { HubDialect.writeReconnected(session.id, formerly: former, resumptions, at: wall, to: &$0) }
@@ -198,7 +192,7 @@ extension HubService {
     /// - Returns: false where it could not be told all of it, because its socket is closing.
     private func tell(_ publication: Publication, _ conversation: WebSocketConversation, _ client: HubClient) -> Bool {
         let count = HubDialect.messageCount(of: publication.event)
-        if client.request.isBatched {
+        if client.isBatched {
             guard count > 0 else { return true }
             guard client.isListening else { return false }
             sender.tell(conversation) { (writer: inout ByteWriter) -> Void in HubDialect.writeLines(publication, to: &writer) }

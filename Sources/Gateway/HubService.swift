@@ -13,8 +13,6 @@ final class HubService {
     private let eventStreams: EventStreamService
     var sessions: SessionTable
     var resumable: ResumeTable
-    /// The sockets of the sessions.
-    var sockets: [ClientID: ConnectionID] = [:]
     /// Who named a task that is not for him: the next task of that name may be.
     private var deaf: [TaskID: Set<ConnectionID>] = [:]
 
@@ -38,7 +36,7 @@ final class HubService {
 
     /// Greets a client, as a new one or as who it was.
     func opened(_ conversation: WebSocketConversation, _ client: HubClient, at now: Instant) {
-        guard let former = client.request.formerly, let parked = surrender(former, to: client, at: now) else {
+        guard let former = client.request?.formerly, let parked = surrender(former, to: client, at: now) else {
             return greet(conversation, client, at: now)
         }
         // What memory does not hold any more is read back first; until then the client is nobody yet.
@@ -51,6 +49,15 @@ final class HubService {
         guard let session = enter(conversation, client, at: now) else { return }
         let wall = context.moment(now).wall
         sender.tell(conversation) { HubDialect.writeConnected(session.id, at: wall, to: &$0) }
+        client.greeted()
+    }
+
+    /// The socket of a session.
+    func socket(of id: ClientID) -> (WebSocketConversation, HubClient)? {
+        guard let session = sessions[id], case .webSocket(let conversation) = context.conversation(ConnectionID(raw: session.target)),
+            case .hubClient(let client) = conversation.role
+        else { return nil }
+        return (conversation, client)
     }
 
     /// Makes the client a session of its own.
@@ -59,15 +66,15 @@ final class HubService {
     func enter(_ conversation: WebSocketConversation, _ client: HubClient, at now: Instant) -> Session? {
         let hub = context.broker.hub
         let wall = context.moment(now).wall
-        let request = client.request
-        guard case .arriving(let peer) = client.phase else { return nil }
+        guard let arrival = client.arrival else { return nil }
+        let request = arrival.request
         guard let subscriber = hub.enter(request.isBatched ? .hubBatched : .hub, target: conversation.id.raw) else {
             sender.close(conversation, .overloaded)
             return nil
         }
         let session = sessions.open(
-            user: request.owner, project: request.project, subscriber: subscriber, address: peer.host, agent: request.agent,
-            at: wall)
+            user: request.owner, project: request.project, subscriber: subscriber, target: conversation.id.raw, address: arrival.peer.host,
+            agent: request.agent, at: wall)
         guard let session else {
             hub.leave(subscriber)
             sender.close(conversation, .overloaded)
@@ -75,13 +82,12 @@ final class HubService {
         }
         client.phase = .listening(session)
         client.touchedAt = now
-        sockets[session.id] = conversation.id
         context.metrics.hubClients = sessions.count
         context.recorder.append(.sessionOpened(SessionRow(
             opening: session.id.text, userID: session.user, projectID: session.project ?? .empty, ipAddress: session.address,
             userAgent: session.agent, at: wall)))
         // Not its name, which is a secret: who knows it speaks for the client.
-        context.log.debug("hub client connected", ("connection", conversation.id), ("peer", peer))
+        context.log.debug("hub client connected", ("connection", conversation.id), ("peer", arrival.peer))
         return session
     }
 
@@ -170,8 +176,7 @@ final class HubService {
 
     /// The client's name is a secret: who knows it and says nothing of himself speaks for the client; who says who he is, only for his own.
     private func find(_ id: ClientID, for principal: Principal) -> (WebSocketConversation, HubClient, Session)? {
-        guard let socket = sockets[id], case .webSocket(let conversation) = context.conversation(socket),
-            case .hubClient(let client) = conversation.role, case .listening(let session) = client.phase,
+        guard let (conversation, client) = socket(of: id), case .listening(let session) = client.phase,
             principal.isAnonymous || conversation.principal.isAnonymous || principal.mayActFor(session.user)
         else { return nil }
         return (conversation, client, session)
@@ -202,13 +207,14 @@ final class HubService {
         if client.deaf.remove(id) != nil { forget(conversation.id, deafTo: id) }
         // There is room: names are counted before one is added.
         _ = try? hub.subscribe(session.subscriber, to: .task(id), from: task?.sequence ?? 0)
-        client.pictures[id] = HubClient.Picture(number: hub.number + 1, sequence: task?.sequence ?? 0, before: task == nil ? 0 : before)
+        client.set(
+            HubClient.Picture(number: hub.number + 1, sequence: task?.sequence ?? 0, before: task == nil ? 0 : before), of: id)
         context.outbox.note(hub.number + 1, for: conversation.id)
     }
 
     private func unsubscribe(_ conversation: WebSocketConversation, _ client: HubClient, _ session: Session, from id: TaskID) {
         context.broker.hub.unsubscribe(session.subscriber, from: .task(id))
-        client.pictures[id] = nil
+        client.set(nil, of: id)
         if client.deaf.remove(id) != nil { forget(conversation.id, deafTo: id) }
         let topics = topics(of: client, session)
         sender.tell(conversation) { HubDialect.writeUnsubscribed(topics, to: &$0) }
@@ -230,14 +236,14 @@ final class HubService {
     func tell(_ conversation: WebSocketConversation, _ client: HubClient, _ write: (inout ByteWriter) -> Void) {
         sender.tell(conversation) { (writer: inout ByteWriter) -> Void in
             write(&writer)
-            if client.request.isBatched { HubDialect.removeLineFeeds(from: 0, in: &writer) }
+            if client.isBatched { HubDialect.removeLineFeeds(from: 0, in: &writer) }
         }
     }
 
     // MARK: Who may not hear
 
     private func deafen(_ client: HubClient, _ id: ConnectionID, to task: TaskID) {
-        client.pictures[task] = nil
+        client.set(nil, of: task)
         client.deaf.insert(task)
         deaf[task, default: []].insert(id)
     }
@@ -308,7 +314,6 @@ final class HubService {
         for id in client.deaf { forget(conversation.id, deafTo: id) }
         client.phase = .gone
         sessions.close(session.id)
-        sockets[session.id] = nil
         context.metrics.hubClients = sessions.count
         let wall = context.moment(now).wall
         context.recorder.append(.sessionClosed(SessionTouch(clientID: session.id.text, at: wall, messageCount: session.messageCount)))

@@ -8,6 +8,8 @@ public import Base
 public final class Session {
     public let id: ClientID
     public let subscriber: SubscriberID
+    /// What the table's owner finds its socket by.
+    public let target: UInt64
     public let user: SharedBytes
     public let project: SharedBytes?
     public let connectedAt: WallTime
@@ -20,11 +22,12 @@ public final class Session {
     public let agent: SharedBytes
 
     fileprivate init(
-        id: ClientID, subscriber: SubscriberID, user: SharedBytes, project: SharedBytes?, address: SharedBytes, agent: SharedBytes,
-        at now: WallTime
+        id: ClientID, subscriber: SubscriberID, target: UInt64, user: SharedBytes, project: SharedBytes?, address: SharedBytes,
+        agent: SharedBytes, at now: WallTime
     ) {
         self.id = id
         self.subscriber = subscriber
+        self.target = target
         self.user = user
         self.project = project
         self.address = address
@@ -69,11 +72,12 @@ public struct SessionTable {
     ///
     /// - Returns: nil where there are as many as may be.
     public mutating func open(
-        user: SharedBytes, project: SharedBytes?, subscriber: SubscriberID, address: SharedBytes, agent: SharedBytes, at now: WallTime
+        user: SharedBytes, project: SharedBytes?, subscriber: SubscriberID, target: UInt64 = 0, address: SharedBytes, agent: SharedBytes,
+        at now: WallTime
     ) -> Session? {
         guard sessions.count < sessionsMax else { return nil }
         let session = Session(
-            id: ClientID(drawnFrom: &random), subscriber: subscriber, user: SharedBytes(copying: user.span),
+            id: ClientID(drawnFrom: &random), subscriber: subscriber, target: target, user: SharedBytes(copying: user.span),
             project: project.map { SharedBytes(copying: $0.span) }, address: SessionTable.cut(address, to: addressBytesMax),
             agent: SessionTable.cut(agent, to: agentBytesMax), at: now)
         precondition(sessions[session.id] == nil, "128 random bits came twice: \(session.id)")
