@@ -28,7 +28,7 @@ public struct SharedBytes: @unchecked Sendable {
         @inlinable var base: UnsafeMutablePointer<UInt8> { unsafe header }
 
         deinit {
-            // The bytes of the block's own begin 24 bytes behind its beginning, where no other allocation can begin: those lie at multiples of 16.
+            // Its own bytes begin 24 behind the block, where no other allocation begins: those lie at multiples of 16.
             let own = unsafe withUnsafeMutablePointerToElements { unsafe $0 }
             if unsafe base != own { unsafe base.deallocate() }
         }
