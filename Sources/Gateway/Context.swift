@@ -30,6 +30,9 @@ final class Context {
     var text = ByteWriter(capacity: 4 << 10)
     var scratch = ByteWriter(capacity: 4 << 10)
 
+    /// Single deliveries for those who keep them.
+    var keepsakes = Keepsakes()
+
     /// Work for the pool, in the order in which it was found.
     var jobs: [Job] = []
     /// What is to be written down, and who waits for it.

@@ -23,6 +23,26 @@ struct Delivery {
     let messageCount: Int
 }
 
+/// The delivery that was held back last, by itself: one that waits for a slow reader may wait long, and must not keep a page of others.
+struct Keepsakes {
+    private var number: UInt64 = 0
+    private var source = SharedBytes.empty
+    private var copy = SharedBytes.empty
+
+    /// The delivery in memory of its own: one copy for all who hold it back.
+    mutating func keepsake(of delivery: Delivery, number: UInt64) -> Delivery {
+        // What is larger lies in no page.
+        guard delivery.bytes.count <= SharedPage.sliceBytesMax else { return delivery }
+        if self.number != number || source != delivery.bytes {
+            self.number = number
+            source = delivery.bytes
+            copy = SharedBytes(copying: delivery.bytes.span)
+        }
+        return Delivery(
+            form: delivery.form, bytes: copy, first: delivery.first, second: delivery.second, messageCount: delivery.messageCount)
+    }
+}
+
 /// What the senders know of that which they deliver.
 struct Occasion {
     /// What may become of it while it waits for a slow reader.

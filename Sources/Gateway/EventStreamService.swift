@@ -232,7 +232,8 @@ final class EventStreamService {
             context.outbox.setShares(conversation.id, false)
             context.outbox.awaitRoom(conversation.id)
         }
-        guard let toll = watcher.backlog?.append(delivery, of: occasion) else { return }
+        let kept = context.keepsakes.keepsake(of: delivery, number: occasion.number)
+        guard let toll = watcher.backlog?.append(kept, of: occasion) else { return }
         context.metrics.conflated &+= UInt64(toll.conflated)
         context.metrics.logsLeftOut &+= UInt64(toll.logsLeftOut)
     }

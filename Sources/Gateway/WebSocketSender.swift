@@ -246,7 +246,8 @@ final class WebSocketSender {
             context.outbox.setShares(conversation.id, false)
             awaitRoom(for: conversation)
         }
-        guard let toll = conversation.backlog?.append(delivery, of: occasion) else { return }
+        let kept = context.keepsakes.keepsake(of: delivery, number: occasion.number)
+        guard let toll = conversation.backlog?.append(kept, of: occasion) else { return }
         context.metrics.conflated &+= UInt64(toll.conflated)
         context.metrics.logsLeftOut &+= UInt64(toll.logsLeftOut)
     }

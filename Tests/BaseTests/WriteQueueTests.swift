@@ -28,6 +28,39 @@ import Testing
         #expect(queue.byteCount == 7)
     }
 
+    @Test("shared bytes that follow the last ones in their block join them, in front and behind; others do not")
+    func joinsShared() {
+        let block = SharedBytes((0..<10).map { UInt8($0) })
+        var queue = WriteQueue()
+        queue.append(block[0..<2])
+        queue.append(block[2..<3])
+        #expect(pieces(queue) == [[0, 1, 2]])
+        queue.consume(1)
+        queue.append(block[3..<4])
+        #expect(pieces(queue) == [[1, 2, 3]])
+        queue.append(block[5..<6])
+        queue.append(block[6..<8])
+        queue.append(SharedBytes([8]))
+        queue.append(block[8..<9])
+        queue.append(block[8..<9])
+        #expect(pieces(queue) == [[1, 2, 3], [5, 6, 7], [8], [8], [8]])
+        #expect(queue.byteCount == 9)
+        queue.consume(4)
+        #expect(pieces(queue) == [[6, 7], [8], [8], [8]])
+    }
+
+    @Test("a part of a message stays a piece, whatever lies before and behind it")
+    func joinsNoParts() {
+        let block = SharedBytes((0..<10).map { UInt8($0) })
+        var queue = WriteQueue()
+        queue.append(block[0..<1])
+        queue.append(block[1..<2], continues: true)
+        queue.append(block[2..<3])
+        #expect(pieces(queue) == [[0], [1], [2]])
+        #expect(queue.cut() == 1)
+        #expect(pieces(queue) == [[0], [1]])
+    }
+
     @Test("a gather stops at its bytes and at its slices")
     func limits() {
         var queue = WriteQueue()

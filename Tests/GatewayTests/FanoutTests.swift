@@ -2,6 +2,7 @@
 import Base
 import Dialects
 import Domain
+import Glibc
 import JSON
 import TestSupport
 import Testing
@@ -151,6 +152,26 @@ struct FanoutTests {
                 z\(number) < z:{"type":"error",…
                 """)
         }
+        listeners.end()
+    }
+
+    @Test("what a turn tells somebody in a row is one piece of output, in each format", arguments: [Format.task, .user, .hub])
+    func inARow(_ format: Format) throws {
+        let stage = Stage(.whole, Self.settings())
+        stage.play(Self.work)
+        let listeners = Listeners(stage)
+        try listeners.listen("a", format)
+        try listeners.listen("b", .hubBatched)
+        let link = stage.link("a")
+        link.stalls = true
+        let report = work(#"{"type":"task_progress","taskId":"$task","progress":10,"message":"half"}"#, stage)
+        stage.network.send(report + report + report, on: stage.link("w"))
+        var slices = unsafe [iovec](repeating: iovec(), count: 8)
+        let count = unsafe slices.withUnsafeMutableBufferPointer { unsafe stage.network.outbox.gather(link.id, into: $0, bytesMax: .max) }
+        #expect(count == 1)
+        stage.network.read(link)
+        #expect(try Self.texts(stage, "a").count == 3)
+        #expect(try Self.texts(stage, "b").count == 1)
         listeners.end()
     }
 

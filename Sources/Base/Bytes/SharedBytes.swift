@@ -5,7 +5,7 @@ import Glibc
 /// An immutable slice of a counted block of bytes.
 ///
 /// At most 4 GiB − 1 bytes; every limit of the server lies far below.
-// @unchecked: the block is written only while it is being made, before anybody else can hold it, and freed once, in its deinit.
+// @unchecked: a slice's bytes are written before anybody else can hold it and never again, and the block is freed once, in its deinit.
 public struct SharedBytes: @unchecked Sendable {
     /// The memory: one allocation, header and bytes together, unless a writer filled bytes of its own. The header is where they lie.
     @safe @usableFromInline

@@ -1,7 +1,7 @@
 // WriteQueue: what one connection still has to send, in order. An entry is either bytes of the turn's arena (private to the
 // connection, gone when the turn ends) or a slice of a shared block. Nothing is held while nothing waits.
 //
-// Cost: an append to an empty queue, or of arena bytes that follow the last ones, allocates nothing.
+// Cost: an append to an empty queue, or of bytes that follow the last ones in the arena or in their block, allocates nothing.
 internal import Glibc
 
 /// Move it rather than copy it: two copies would share what waits.
@@ -28,6 +28,12 @@ struct WriteQueue {
         }
 
         var continues: Bool { measure & Entry.continued != 0 }
+
+        /// Whether shared bytes follow it in its block; a piece that belongs to another's message stays alone.
+        @inline(__always)
+        func isFollowed(by bytes: SharedBytes) -> Bool {
+            block === bytes.block && !continues && start + length == bytes.start
+        }
     }
 
     /// The front entry stands in the struct itself: most queues never hold a second one.
@@ -56,11 +62,21 @@ struct WriteQueue {
         }
     }
 
-    /// Appends a reference to shared bytes.
+    /// Appends a reference to shared bytes; they join the last entry where they follow it in the same block.
     mutating func append(_ bytes: SharedBytes, continues: Bool = false) {
         guard !bytes.isEmpty else { return }
         let entry = Entry(block: bytes.block, start: bytes.start, length: bytes.length, continues: continues)
-        if isEmpty { front = entry } else { push(entry) }
+        if isEmpty {
+            front = entry
+        } else if continues {
+            push(entry)
+        } else if let tail {
+            if tail[tail.count - 1].isFollowed(by: bytes) { tail.lengthenLast(by: bytes.count) } else { push(entry) }
+        } else if front.isFollowed(by: bytes) {
+            front.length += bytes.length
+        } else {
+            push(entry)
+        }
     }
 
     private mutating func push(_ entry: Entry) {

@@ -51,7 +51,7 @@ final class WriteTail: ManagedBuffer<WriteTailHeader, WriteQueue.Entry> {
         header.byteCount += Int(entry.length)
     }
 
-    /// The last piece is so much longer: what follows it in the arena is its message's too, or stands for itself.
+    /// The last piece is so much longer: what follows it in the arena or in its block is its message's too, or stands for itself.
     func lengthenLast(by length: Int) {
         self[count - 1].length += UInt32(length)
         header.byteCount += length
