@@ -55,6 +55,26 @@ final class WebSocketSender {
         limitQueue(of: conversation)
     }
 
+    /// Sends whole messages back that came in one read: one piece of output for all of them. Stops where something else comes, and does
+    /// nothing where messages to the connection do not leave as they are, at once.
+    func sendBack(
+        _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, _ limits: WebSocketLimits, to conversation: WebSocketConversation
+    ) {
+        guard conversation.socket.closing == .open, conversation.socket.deflateParameters == nil, !conversation.isHolding else { return }
+        var count: UInt64 = 0
+        context.outbox.write(to: conversation.id) { writer in
+            while let message = conversation.socket.nextWhole(&bytes, &position, limits) {
+                FrameWriter.append(message.kind, bytes.span.extracting(message.range), to: &writer)
+                count += 1
+            }
+        }
+        guard count > 0 else { return }
+        context.metrics.messagesIn += count
+        context.metrics.messagesOut += count
+        conversation.burden?.messageNotedAt = 0
+        limitQueue(of: conversation)
+    }
+
     @inline(__always)
     private func put(_ kind: MessageKind, _ text: Span<UInt8>, _ splice: Splice? = nil, to conversation: WebSocketConversation) {
         flushLines(of: conversation)
@@ -361,7 +381,7 @@ final class WebSocketSender {
 
 extension WebSocketConversation {
     /// Whether something waits for it elsewhere than in the outbox.
-    private var isHolding: Bool {
+    fileprivate var isHolding: Bool {
         guard let burden else { return false }
         return burden.backlog != nil || burden.lane != nil || !burden.lines.isEmpty
     }

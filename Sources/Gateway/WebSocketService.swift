@@ -1,7 +1,8 @@
 // WebSocketService: messages in, on every WebSocket whatever its role. Drives the connection's machine, answers pings and closing
 // handshakes, lets the pool read what is large. What a message means is its role's; what goes out is WebSocketSender's.
 //
-// Cost: an echo of a whole frame is its copy into the turn's arena; nothing is allocated. Unmasking and that copy dominate.
+// Cost: an echo of a whole frame is its copy into the turn's arena, and all that one read brought are one piece of output; nothing is
+// allocated. Unmasking and that copy dominate.
 internal import Base
 internal import Dialects
 internal import Domain
@@ -113,6 +114,7 @@ final class WebSocketService {
     ) -> Outcome {
         let limits: WebSocketLimits
         if case .socketClient = conversation.role { limits = sockets.webSocketLimits } else { limits = context.webSocketLimits }
+        if case .echo = conversation.role { sender.sendBack(&bytes, &position, limits, to: conversation) }
         let (pace, waits) = pace(of: conversation.role)
         let isBounded = pace.isBounded
         while !isHeldUp(conversation) {
@@ -130,21 +132,21 @@ final class WebSocketService {
                 context.metrics.messagesIn += 1
                 conversation.burden?.messageNotedAt = 0
                 switch conversation.role {
-                case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.text, $0, to: conversation) }
+                case .echo: show(payload, bytes, of: conversation) { sender.send(.text, $0, to: conversation) }
                 case .worker(let worker):
-                    conversation.socket.withPayload(payload, bytes) { hear($0, from: worker, conversation, at: now) }
+                    show(payload, bytes, of: conversation) { hear($0, from: worker, conversation, at: now) }
                     return .heard
                 case .taskWatcher(let watcher):
-                    conversation.socket.withPayload(payload, bytes) { taskWatchers.hear($0, from: watcher, conversation, at: now) }
+                    show(payload, bytes, of: conversation) { taskWatchers.hear($0, from: watcher, conversation, at: now) }
                 case .userWatcher(let watcher):
-                    conversation.socket.withPayload(payload, bytes) { userWatchers.hear($0, from: watcher, conversation, at: now) }
+                    show(payload, bytes, of: conversation) { userWatchers.hear($0, from: watcher, conversation, at: now) }
                 case .hubClient(let client):
-                    conversation.socket.withPayload(payload, bytes) { hubClients.hear($0, from: client, conversation, at: now) }
+                    show(payload, bytes, of: conversation) { hubClients.hear($0, from: client, conversation, at: now) }
                 case .producer(let producer):
-                    conversation.socket.withPayload(payload, bytes) { hear($0, from: producer, conversation, at: now) }
+                    show(payload, bytes, of: conversation) { hear($0, from: producer, conversation, at: now) }
                     return .heard
                 case .socketClient(let seat):
-                    conversation.socket.withPayload(payload, bytes) { hear(.text, $0, from: seat, conversation, at: now) }
+                    show(payload, bytes, of: conversation) { hear(.text, $0, from: seat, conversation, at: now) }
                     return .heard
                 case .refused: break
                 }
@@ -152,14 +154,14 @@ final class WebSocketService {
                 context.metrics.messagesIn += 1
                 conversation.burden?.messageNotedAt = 0
                 switch conversation.role {
-                case .echo: conversation.socket.withPayload(payload, bytes) { sender.send(.binary, $0, to: conversation) }
+                case .echo: show(payload, bytes, of: conversation) { sender.send(.binary, $0, to: conversation) }
                 case .worker: sender.tell(conversation) { WorkerDialect.writeProblem(WebSocketService.textExpected, to: &$0) }
                 case .taskWatcher: taskWatchers.refuse(conversation, WebSocketService.textExpected, at: now)
                 case .userWatcher: userWatchers.refuse(conversation, WebSocketService.textExpected, at: now)
                 case .hubClient: hubClients.refuse(conversation, WebSocketService.textExpected, at: now)
                 case .producer: producers.refuse(conversation, WebSocketService.textExpected)
                 case .socketClient(let seat):
-                    conversation.socket.withPayload(payload, bytes) { hear(.binary, $0, from: seat, conversation, at: now) }
+                    show(payload, bytes, of: conversation) { hear(.binary, $0, from: seat, conversation, at: now) }
                     return .heard
                 case .refused: break
                 }
@@ -183,6 +185,15 @@ final class WebSocketService {
             }
         }
         return .taken
+    }
+
+    /// Shows a message; what it causes may change its connection meanwhile.
+    @inline(__always)
+    private func show(
+        _ payload: Payload, _ bytes: borrowing MutableSpan<UInt8>, of conversation: WebSocketConversation, _ body: (Span<UInt8>) -> Void
+    ) {
+        guard let holder = conversation.socket.holder(of: payload) else { return body(bytes.span.extracting(payload.range)) }
+        holder.withBytes(body)
     }
 
     /// Whether what came has to wait: a message is with the pool to be read, or many are to be compressed.

@@ -92,13 +92,7 @@ struct FrameParser {
             opcode: opcode,
             isFinal: bytes[0] & 0x80 != 0,
             isCompressed: bytes[0] & 0x40 != 0,
-            mask: mask(bytes, at: cursor),
+            mask: Masking.key(in: bytes, at: cursor),
             payloadLength: Int(length))
-    }
-
-    /// The key at `start`, its first byte lowest.
-    @inline(__always)
-    static func mask(_ bytes: Span<UInt8>, at start: Int) -> UInt32 {
-        UInt32(bytes[start]) | UInt32(bytes[start &+ 1]) << 8 | UInt32(bytes[start &+ 2]) << 16 | UInt32(bytes[start &+ 3]) << 24
     }
 }

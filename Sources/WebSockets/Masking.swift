@@ -4,6 +4,13 @@
 // Cost: 64 bytes are four vector loads, XORs and stores; below 16 KiB the bytes are in cache and this is some 20 to 40 GB/s.
 
 enum Masking {
+    /// The key at `start`, its first byte lowest.
+    @inline(__always)
+    static func key(in bytes: Span<UInt8>, at start: Int) -> UInt32 {
+        precondition(start >= 0 && start &+ 4 <= bytes.count, "a key at \(start) of \(bytes.count) bytes")
+        return unsafe bytes.withUnsafeBytes { unsafe UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt32.self)) }
+    }
+
     /// Unmasks the bytes of `range`, the first of which meets the key's lowest byte.
     ///
     /// - Precondition: `range` lies within `bytes`.

@@ -24,3 +24,21 @@ public struct Payload: Equatable, Sendable {
     @inlinable public var count: Int { range.count }
     @inlinable public var isEmpty: Bool { range.isEmpty }
 }
+
+/// A message in one frame that came in one piece.
+public struct WholeMessage: Equatable, Sendable {
+    public let kind: MessageKind
+    /// Where its payload lies in the bytes that were given, unmasked.
+    public let range: Range<Int>
+}
+
+/// Holds a payload that did not come in one piece, until the connection's next event and whatever else becomes of the connection.
+public struct PayloadHolder {
+    let assembler: MessageAssembler
+    let payload: Payload
+
+    /// Shows the payload.
+    public func withBytes<Result, Failure: Error>(_ body: (Span<UInt8>) throws(Failure) -> Result) throws(Failure) -> Result {
+        try assembler.withBytes(of: payload.source) { whole throws(Failure) in try body(whole.extracting(payload.range)) }
+    }
+}

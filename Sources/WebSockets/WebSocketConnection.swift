@@ -8,8 +8,8 @@ internal import Base
 
 /// One WebSocket connection in the server's role.
 ///
-/// Move it rather than copy it: two copies would share the message in progress.
-public struct WebSocketConnection {
+/// It moves and is not copied: two copies would share the message in progress.
+public struct WebSocketConnection: ~Copyable {
     public enum Event: Equatable, Sendable {
         /// All bytes are taken.
         case needMore
@@ -77,10 +77,12 @@ public struct WebSocketConnection {
     public mutating func next(
         _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, _ limits: WebSocketLimits, _ workspace: WebSocketWorkspace
     ) -> Event {
-        switch step {
-        case .idle:
-            if let event = nextWhole(&bytes, &position, limits) { return event }
-        case .header, .dataPayload, .controlPayload, .over: break
+        if let whole = nextWhole(&bytes, &position, limits) {
+            let payload = Payload(.received, whole.range)
+            switch whole.kind {
+            case .text: return .text(payload)
+            case .binary: return .binary(payload)
+            }
         }
         do throws(FrameError) {
             while true {
@@ -93,12 +95,18 @@ public struct WebSocketConnection {
         }
     }
 
-    /// The common case: an uncompressed text or binary message in one frame, all of it in `bytes`. Everything else answers nil and has
-    /// changed nothing, to be judged by the careful path.
-    @inline(__always)
-    private mutating func nextWhole(_ bytes: inout MutableSpan<UInt8>, _ position: inout Int, _ limits: WebSocketLimits) -> Event? {
+    /// Takes the common case: an uncompressed text or binary message in one frame, all of it in `bytes`, with no other in progress. For
+    /// whoever answers many of them in one go; ``next(_:_:_:_:)`` is for everything, this included.
+    ///
+    /// - Returns: the message, or nil where something else comes: then nothing has changed, and `next` is to judge it.
+    public mutating func nextWhole(
+        _ bytes: inout MutableSpan<UInt8>, _ position: inout Int, _ limits: WebSocketLimits
+    ) -> WholeMessage? {
         let available = bytes.count &- position
-        guard available >= 6 else { return available == 0 ? .needMore : nil }
+        switch step {
+        case .idle: guard available >= 6 else { return nil }
+        case .header, .dataPayload, .controlPayload, .over: return nil
+        }
         let first = bytes[position]
         let second = bytes[position &+ 1]
         guard first == 0x81 || first == 0x82, second >= 0x80 else { return nil }
@@ -114,17 +122,15 @@ public struct WebSocketConnection {
         let start = maskStart &+ 4
         let end = start &+ length
         guard end <= bytes.count, length <= limits.messageBytesMax else { return nil }
-        let mask = FrameParser.mask(bytes.span, at: maskStart)
-        let payload = Payload(.received, start..<end)
+        let mask = Masking.key(in: bytes.span, at: maskStart)
         let isASCII = Masking.apply(mask, to: &bytes, start..<end)
-        position = end
-        if first == 0x82 { return .binary(payload) }
-        if !isASCII, !UTF8Validator.isValid(bytes.span.extracting(start..<end)) {
-            position = bytes.count
-            stop()
-            return .failed(.invalidUTF8)
+        if first == 0x81, !isASCII, !UTF8Validator.isValid(bytes.span.extracting(start..<end)) {
+            // §8.1 ends the connection, as `next` will find; it expects the mask.
+            _ = Masking.apply(mask, to: &bytes, start..<end)
+            return nil
         }
-        return .text(payload)
+        position = end
+        return WholeMessage(kind: first == 0x81 ? .text : .binary, range: start..<end)
     }
 
     /// One step of the careful path; nil where it made progress without an event.
@@ -377,20 +383,24 @@ public struct WebSocketConnection {
 
     /// Shows an event's payload; `bytes` are those given to the `next` that answered it.
     @inlinable
-    public func withPayload<Result, Failure: Error>(
+    public borrowing func withPayload<Result, Failure: Error>(
         _ payload: Payload, _ bytes: borrowing MutableSpan<UInt8>, _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
+        if let holder = holder(of: payload) { try holder.withBytes(body) } else { try body(bytes.span.extracting(payload.range)) }
+    }
+
+    /// What shows an event's payload while the connection is changed; nil where it stands in the bytes given to `next`.
+    @inlinable
+    public borrowing func holder(of payload: Payload) -> PayloadHolder? {
         switch payload.source {
-        case .received: try body(bytes.span.extracting(payload.range))
-        case .message, .control: try withHeld(payload, body)
+        case .received: nil
+        case .message, .control: held(payload)
         }
     }
 
     @usableFromInline
-    func withHeld<Result, Failure: Error>(
-        _ payload: Payload, _ body: (Span<UInt8>) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
+    borrowing func held(_ payload: Payload) -> PayloadHolder {
         guard let assembler = progress?.assembler else { preconditionFailure("a payload was asked for after the next event") }
-        return try assembler.withBytes(of: payload.source) { whole throws(Failure) in try body(whole.extracting(payload.range)) }
+        return PayloadHolder(assembler: assembler, payload: payload)
     }
 }

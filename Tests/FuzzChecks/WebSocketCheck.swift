@@ -113,7 +113,7 @@ private func checkWriting(_ input: FuzzInput) {
 
 // MARK: One connection's life
 
-private struct Conversation {
+private struct Conversation: ~Copyable {
     enum Line: Equatable {
         case text([UInt8])
         case binary([UInt8])
@@ -138,7 +138,7 @@ private struct Conversation {
         return conversation.lines
     }
 
-    private init(connection: WebSocketConnection) { self.connection = connection }
+    private init(connection: consuming WebSocketConnection) { self.connection = connection }
 
     /// Whether the connection goes on.
     private mutating func read(_ piece: [UInt8]) -> Bool {

@@ -39,6 +39,29 @@ struct WebSocketServiceTests {
             """)
     }
 
+    @Test("what one read brings comes back in its order, whatever stands between whole messages", arguments: Chunking.all)
+    func echoOfMany(_ chunking: Chunking) throws {
+        let stage = Stage(chunking, Self.settings())
+        stage.play("a upgrades /echo")
+        let before = stage.network.server.context.metrics
+        let long = [UInt8](repeating: UInt8(ascii: "l"), count: 70_000)
+        let part = Wire.frame(1, Array("be".utf8))
+        let frames: [[UInt8]] = [
+            Wire.frame(1, Array("one".utf8)), Wire.frame(2, [1, 2]), Wire.frame(9, Array("beat".utf8)), Wire.frame(1, []),
+            [part[0] & 0x7f] + part.dropFirst(), Wire.frame(0, Array("gun".utf8)), Wire.frame(1, long), Wire.frame(1, Array("last".utf8)),
+        ]
+        stage.network.send(frames.flatMap { $0 }, on: stage.link("a"), chunking)
+        var output = stage.take("a")
+        var seen: [String] = []
+        while let frame = try Wire.frame(&output) { seen.append("\(frame.first & 15):\(String(decoding: frame.payload, as: UTF8.self))") }
+        #expect(seen == [
+            "1:one", "2:\u{1}\u{2}", "10:beat", "1:", "1:begun", "1:\(String(repeating: "l", count: 70_000))", "1:last",
+        ])
+        let metrics = stage.network.server.context.metrics
+        #expect(metrics.messagesIn - before.messagesIn == 6 && metrics.messagesOut - before.messagesOut == 6)
+        stage.end()
+    }
+
     @Test("§5.5.1: a close frame is answered with its code, whatever the role, and nothing comes behind it", arguments: Chunking.all)
     func closing(_ chunking: Chunking) {
         Stage.play(chunking, Self.settings(), """

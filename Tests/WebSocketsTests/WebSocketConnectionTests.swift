@@ -109,6 +109,51 @@ func failsFast() {
     #expect(connection.pendingBytes == 0)
 }
 
+// MARK: Whole messages
+
+/// What `nextWhole` takes off the front of the bytes, and the bytes as they are then.
+private func takeWhole(_ frames: [UInt8], _ connection: inout WebSocketConnection) -> (taken: [Seen], position: Int, bytes: [UInt8]) {
+    var bytes = frames
+    var taken: [Seen] = []
+    var position = 0
+    var span = bytes.mutableSpan
+    while let message = connection.nextWhole(&span, &position, testLimits) {
+        let payload = message.range.map { span[$0] }
+        taken.append(message.kind == .text ? .text(payload) : .binary(payload))
+    }
+    return (taken, position, bytes)
+}
+
+@Test("whole messages are taken in a row, and what is none is left as it came")
+func wholeMessages() {
+    let long = String(repeating: "ä", count: 600)
+    let whole = clientText("one") + clientFrame(2, [1, 2, 255]) + clientText("") + clientText(long)
+    let others: [[UInt8]] = [
+        [], [0x81], Array(clientText("cut").dropLast()), clientText("part", isFinal: false), clientFrame(9, [1]), clientFrame(8),
+        clientFrame(1, [0xc3, 0x28] + Array(String(repeating: "x", count: 100).utf8)), clientFrame(1, [], isMasked: false),
+        clientFrame(2, [1], lengthForm: 16), clientFrame(2, [1], reserved: 4),
+        clientFrame(2, [UInt8](repeating: 7, count: 70_000)),
+    ]
+    for other in others {
+        var connection = WebSocketConnection()
+        let (taken, position, bytes) = takeWhole(whole + other, &connection)
+        #expect(taken == [.text("one"), .binary([1, 2, 255]), .text(""), .text(long)])
+        #expect(position == whole.count && Array(bytes[whole.count...]) == other)
+        // What is left comes to what it would have come to.
+        #expect(feed(other, to: &connection, WebSocketWorkspace()) == run(other, .whole))
+    }
+}
+
+@Test("no message is whole inside of another one, nor behind the end")
+func wholeMessagesInBetween() {
+    for start in [clientText("a", isFinal: false), [0x82, 0x81], clientFrame(8), clientFrame(3)] {
+        var connection = WebSocketConnection()
+        _ = feed(start, to: &connection, WebSocketWorkspace())
+        let (taken, position, bytes) = takeWhole(clientText("b"), &connection)
+        #expect(taken == [] && position == 0 && bytes == clientText("b"))
+    }
+}
+
 // MARK: Closing
 
 @Test("§5.5.1, §7.4: close payloads", arguments: Chunking.all)

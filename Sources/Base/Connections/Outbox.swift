@@ -13,20 +13,21 @@ public final class Outbox {
     /// What a connection's row says besides its bytes.
     public struct Marks: OptionSet, Sendable {
         public let rawValue: UInt8
-        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+        // Computed, so that other floors have the number itself: a stored one is a call away.
         /// The connection stands on the dirty list.
-        public static let dirty = Marks(rawValue: 1)
-        public static let closeAfterFlush = Marks(rawValue: 2)
-        public static let abort = Marks(rawValue: 4)
-        public static let readingPaused = Marks(rawValue: 8)
+        @inlinable public static var dirty: Marks { Marks(rawValue: 1) }
+        @inlinable public static var closeAfterFlush: Marks { Marks(rawValue: 2) }
+        @inlinable public static var abort: Marks { Marks(rawValue: 4) }
+        @inlinable public static var readingPaused: Marks { Marks(rawValue: 8) }
         /// Its input makes its output: what it does not read, it may not add to.
-        public static let answersItself = Marks(rawValue: 16)
+        @inlinable public static var answersItself: Marks { Marks(rawValue: 16) }
         /// While its reading is paused, that the peer has ended its side is not told either.
-        public static let endUnheard = Marks(rawValue: 32)
+        @inlinable public static var endUnheard: Marks { Marks(rawValue: 32) }
         /// What many get goes to it as it is.
-        public static let shares = Marks(rawValue: 64)
+        @inlinable public static var shares: Marks { Marks(rawValue: 64) }
         /// It is to be told of when less than `roomBytes` wait for it.
-        public static let awaitsRoom = Marks(rawValue: 128)
+        @inlinable public static var awaitsRoom: Marks { Marks(rawValue: 128) }
     }
 
     private enum Presence: UInt8 {
