@@ -136,6 +136,8 @@ public final class EventLoop {
     /// Whether the host was told something behind the phases in which it is asked for more.
     var hasMore = false
     private var isStopping = false
+    /// When the host wanted its timers looked at, as it said before the last sleep: to ask it costs more than a message.
+    private var hostDeadline: Instant?
     /// The clock as it was last read.
     private(set) var now: Instant
     /// What the last turn did.
@@ -193,8 +195,8 @@ public final class EventLoop {
         if !sessions.isEmpty { serveSessions(host) }
         // 4 work that came home, and signals
         if doorbellRang || signalCame { answerOutside(host) }
-        // 5 time
-        if let deadline = host.nextDeadline, deadline <= now { host.timersDue(at: now) }
+        // 5 time; what became due meanwhile keeps the next turn from sleeping
+        if let hostDeadline, hostDeadline <= now { host.timersDue(at: now) }
         endLastWhiles(host)
         // 6 the host publishes what coalesced
         host.turnEnded(at: now, lastTurn: lastTurn)
@@ -210,9 +212,10 @@ public final class EventLoop {
     }
 
     private func sleep(_ host: any LoopHost, _ limit: TimeSpan?) -> Int32 {
+        hostDeadline = host.nextDeadline
         if isStopping || hasMore || flushHead < flushLine.count || outbox.hasDirty || outbox.hasRoomy { return 0 }
         if !handshakesDue.isEmpty || !sessionsUnread.isEmpty { return 0 }
-        var deadline = host.nextDeadline
+        var deadline = hostDeadline
         func consider(_ other: Instant?) {
             if let other { deadline = min(deadline ?? other, other) }
         }
