@@ -95,20 +95,24 @@ public enum Base64 {
         }
     }
 
-    private static func letter(_ bits: UInt32, _ alphabet: Alphabet) -> UInt8 {
-        let value = UInt8(truncatingIfNeeded: bits & 63)
-        switch value {
-        case 0..<26: return UInt8(ascii: "A") + value
-        case 26..<52: return UInt8(ascii: "a") + (value - 26)
-        case 52..<62: return UInt8(ascii: "0") + (value - 52)
-        default:
-            switch alphabet {
-            case .standard: return value == 62 ? UInt8(ascii: "+") : UInt8(ascii: "/")
-            case .urlSafe: return value == 62 ? UInt8(ascii: "-") : UInt8(ascii: "_")
-            }
-        }
+    /// Whether `text` is letters alone, without padding.
+    public static func isLetters(_ text: Span<UInt8>, _ alphabet: Alphabet = .standard) -> Bool {
+        for index in text.indices where value(of: text[index], alphabet) == nil { return false }
+        return true
     }
 
+    @inline(__always)
+    private static func letter(_ bits: UInt32, _ alphabet: Alphabet) -> UInt8 {
+        let letters: StaticString =
+            switch alphabet {
+            case .standard: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+            case .urlSafe: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+            }
+        // Six bits are below 64.
+        return unsafe letters.utf8Start[Int(bits & 63)]
+    }
+
+    @inline(__always)
     private static func value(of letter: UInt8, _ alphabet: Alphabet) -> UInt8? {
         switch letter {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"): return letter - UInt8(ascii: "A")

@@ -73,6 +73,7 @@ extension RequestTarget {
     ///
     /// - Returns: the captures, as they were sent; nil where the path is another.
     public func match(_ pattern: StaticString, in bytes: Span<UInt8>) -> PathCaptures? {
+        guard !differsAtOnce(from: pattern, in: bytes) else { return nil }
         var captures = PathCaptures()
         var segments = PathSegments(path)
         // RFC 9110 §4.2.3: an absolute target without a path means the root.
@@ -98,6 +99,14 @@ extension RequestTarget {
             }
         }
         return segments.rest.isEmpty ? captures : nil
+    }
+
+    /// Whether the first letters tell: a table of patterns is mostly misses.
+    @inline(__always)
+    private func differsAtOnce(from pattern: StaticString, in bytes: Span<UInt8>) -> Bool {
+        guard path.count > 1, pattern.utf8CodeUnitCount > 1 else { return false }
+        let (here, wanted) = unsafe (bytes[path.lowerBound + 1], pattern.utf8Start[1])
+        return here != wanted && here != UInt8(ascii: "%") && wanted != UInt8(ascii: "{")
     }
 
     private enum Place { case literal, segment, rest }

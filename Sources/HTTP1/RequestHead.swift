@@ -97,6 +97,8 @@ public struct RequestHead: ~Copyable {
     public func lists(_ name: FieldName, _ member: StaticString, in bytes: Span<UInt8>) -> Bool {
         var index = first(name)
         while let at = index {
+            // Mostly it is listed alone.
+            if bytes.equals(member, ignoringASCIICaseAt: self[at].value) { return true }
             var members = ListMembers(self[at].value)
             while let found = members.next(in: bytes) {
                 if bytes.equals(member, ignoringASCIICaseAt: found) { return true }
