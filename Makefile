@@ -8,7 +8,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 LIBRARIES := libssl-dev libsqlite3-dev zlib1g-dev pkg-config
-TOOLS := curl jq openssl python3-venv nodejs node-ws node-typescript node-react-dom node-jsdom
+TOOLS := curl jq openssl python3-venv nodejs node-ws node-typescript node-react-dom node-jsdom chromium
 E2E := Tests/EndToEndTests
 VENV := .build/venv
 SERVER := .build/release/signalbox
@@ -42,6 +42,7 @@ libraries tools: swift
 	    python3-venv) python3 -c 'import ensurepip, venv' ;;
 	    nodejs) node --version ;;
 	    node-*) NODE_PATH=/usr/share/nodejs:/usr/lib/nodejs node -e "require.resolve('$${1#node-}')" ;;
+	    chromium) [ -x "$${CHROMIUM:-}" ] || command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	    *) command -v "$$1" ;;
 	    esac
 	} > /dev/null 2>&1

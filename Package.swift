@@ -55,13 +55,17 @@ let package = Package(
 
         // 3: files that the server hands out
         .target(
-            name: "Clients", dependencies: ["Base"], exclude: ["python"],
+            name: "Clients", dependencies: ["Base"], exclude: ["pictures", "python"],
             resources: [
                 .embedInCode("javascript/signalbox.js"), .embedInCode("javascript/signalbox.d.ts"),
                 .embedInCode("react/RealtimeProgressTracker.tsx"), .embedInCode("vue/useTask.js"),
                 .embedInCode("examples/worker-python.py"), .embedInCode("examples/worker-node.js"),
                 .embedInCode("examples/websocket_client_example.py"), .embedInCode("examples/worker_example.py"),
                 .embedInCode("examples/watcher-example.mjs"), .embedInCode("examples/worker-openai.py"),
+                .embedInCode("pages/dashboard.html"), .embedInCode("pages/house.css"), .embedInCode("pages/dashboard.css"),
+                .embedInCode("pages/house.js"), .embedInCode("pages/sockets.js"), .embedInCode("pages/charts.js"),
+                .embedInCode("pages/dashboard.js"), .embedInCode("pages/test-worker.html"), .embedInCode("pages/test-worker.css"),
+                .embedInCode("pages/test-worker.js"),
             ],
             swiftSettings: house),
 

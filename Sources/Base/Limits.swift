@@ -258,6 +258,15 @@ public struct Limits: Sendable {
     /// A worker's own words about its memory, or its load: kept, and told to all who listen.
     public var workerStatusBytesMax = 4 << 10
 
+    // MARK: The dashboard
+
+    /// How often open dashboards are told what has changed: twice a second is as good as at once.
+    public var dashboardPeriod = TimeSpan.milliseconds(500)
+    /// Rows of each of its lists: more than anybody reads, and less than 100 KiB a message.
+    public var dashboardRowsMax = 100
+    /// Dashboards that are open at once.
+    public var dashboardsMax = 64
+
     // MARK: What is written down
 
     /// Bytes of records that could not be written and are tried again; what comes beyond it is given up.

@@ -121,7 +121,7 @@ public enum DeadLetterAPI {
 }
 
 extension JSONObjectWriter {
-    fileprivate mutating func letterFields(_ letter: DeadLetter) {
+    mutating func letterFields(_ letter: DeadLetter) {
         let submission = letter.submission
         member("taskId", letter.id)
         member("group", string: letter.group)

@@ -42,10 +42,19 @@ public enum FleetAPI {
             $0.member("total_gpus", int: members.reduce(0) { $0 + ($1.status?.gpus.count ?? 0) })
         }
     }
+
+    /// The answer to POST /api/fleet/{worker_id}/drain.
+    public static func writeDraining(_ worker: Worker, to writer: inout ByteWriter) {
+        writer.object {
+            $0.member("worker_id", worker.id)
+            $0.member("draining", bool: worker.isDraining)
+            $0.member("busy", int: worker.hands.count)
+        }
+    }
 }
 
 extension JSONObjectWriter {
-    fileprivate mutating func fleetMember(_ worker: FleetMember) {
+    mutating func fleetMember(_ worker: FleetMember) {
         let status = worker.status
         member("worker_id", worker.id)
         member("group", string: worker.group)

@@ -16,15 +16,20 @@ public struct DurationHistogram: Sendable {
 
     public init() {}
 
-    public mutating func record(_ span: TimeSpan) {
+    /// Which of the counts a duration belongs to.
+    static func bucket(of span: TimeSpan) -> Int {
         let microseconds = span.nanoseconds / 1_000
         var low = 0
-        var high = DurationHistogram.boundsMicroseconds.count
+        var high = boundsMicroseconds.count
         while low < high {
             let middle = (low + high) / 2
-            if DurationHistogram.boundsMicroseconds[middle] < microseconds { low = middle + 1 } else { high = middle }
+            if boundsMicroseconds[middle] < microseconds { low = middle + 1 } else { high = middle }
         }
-        counts[low] += 1
+        return low
+    }
+
+    public mutating func record(_ span: TimeSpan) {
+        counts[DurationHistogram.bucket(of: span)] += 1
         count += 1
         // Ten thousand open tasks fill 63 bits of nanoseconds in eleven days: the sum then stays where it is.
         let (sum, overflow) = sumNanoseconds.addingReportingOverflow(max(span.nanoseconds, 0))
@@ -58,6 +63,8 @@ public struct Statistics: Sendable {
     public internal(set) var waiting = DurationHistogram()
     /// From submission to the end.
     public internal(set) var total = DurationHistogram()
+    /// The last hour, in steps.
+    public internal(set) var trend = HourTrend()
 
     public init() {}
 }

@@ -35,6 +35,8 @@ enum Surface: Hashable, Sendable, CaseIterable {
     case revocations
     /// What an operator looks at.
     case operations
+    /// Everybody's tasks are watched, and workers sent home.
+    case dashboard
 }
 
 extension Route {
@@ -57,6 +59,7 @@ extension Route {
         case .revocations(.logOut): .account
         case .revocations: .revocations
         case .metrics, .echoSocket: .operations
+        case .dashboard: .dashboard
         // A balancer has no token, and a browser sends none when it loads a page; neither hears anything about anybody.
         case .health, .readiness, .asset: nil
         case .options, .methodNotAllowed, .notFound: nil
@@ -106,7 +109,7 @@ public struct Authentication: Sendable {
         case (.all, .dispatch), (.all, .letters), (.all, .task), (.all, .user), (.all, .account), (.all, .hub), (.all, .monitor): .token
         case (.users, .producer), (.all, .producer), (.all, .registry): .publisher
         case (.all, .worker): .worker
-        case (.users, .revocations), (.all, .revocations), (.all, .operations): .admin
+        case (.users, .revocations), (.all, .revocations), (.all, .operations), (.users, .dashboard), (.all, .dashboard): .admin
         }
     }
 

@@ -107,7 +107,7 @@ extension Route {
     /// begins something is not, and of those who come now, nobody else.
     func isSpared(newcomer: Bool) -> Bool {
         switch self {
-        case .health, .readiness, .metrics, .workerSocket, .revocations: true
+        case .health, .readiness, .metrics, .workerSocket, .revocations, .dashboard: true
         case .submit, .replayLetter, .replayLetters, .taskSocket, .userSocket, .hubSocket, .echoSocket, .eventStream: false
         case .producerSocket, .task, .cancel, .letters, .letter, .removeLetter, .gpuTask, .gpuConnections, .gpuStatistics, .userTask,
             .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe,

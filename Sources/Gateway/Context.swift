@@ -24,6 +24,8 @@ final class Context {
     var random: Randomness
     let workspace = WebSocketWorkspace()
     var metrics = Metrics()
+    /// What was asked and answered, while somebody looks.
+    var exchanges = ExchangeLog()
 
     /// What each message is indexed into, and written into before its length is known; used from one call to its end, never across.
     var index: JSONIndex

@@ -68,6 +68,8 @@ final class HTTPConversation {
     var request = Request.none
     /// Whether its errors are to have OpenAI's shape.
     var speaksOpenAI = false
+    /// What the dashboard is told of it; nil while nobody looks.
+    var note: ExchangeNote?
     /// Which request of the connection this is: an answer to an earlier one is nobody's.
     var number: UInt32 = 0
     /// Bytes that came and could not be used yet: a part of a head, or later requests.
@@ -123,6 +125,7 @@ final class WebSocketConversation {
         case userWatcher(UserWatcher)
         case hubClient(HubClient)
         case producer(Producer)
+        case dashboard(DashboardWatcher)
         /// Socket.IO.
         case socketClient(SocketSeat)
         /// Closed at once: the reason stands in the close frame, where a browser can read it.

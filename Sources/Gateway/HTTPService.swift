@@ -168,8 +168,10 @@ final class HTTPService {
                 if let opening { return upgrades.finish(conversation, opening, at: now) }
                 if var collected = conversation.body.take() {
                     if let piece { collected.append(bytes.extracting(piece)) }
+                    conversation.note?.took(collected.span)
                     requests.finish(conversation, whole: &collected, at: now)
                 } else {
+                    conversation.note?.took(bytes.extracting(piece ?? 0..<0))
                     requests.finish(conversation, bytes.extracting(piece ?? 0..<0), at: now)
                 }
                 piece = nil

@@ -297,7 +297,7 @@ final class HubService {
         case .hubClient(let client): deafen(client, conversation.id, to: task)
         // The task that it watched is gone.
         case .taskWatcher: sender.close(conversation, .unknownTask)
-        case .userWatcher, .echo, .worker, .producer, .socketClient, .refused: break
+        case .userWatcher, .echo, .worker, .producer, .dashboard, .socketClient, .refused: break
         }
     }
 

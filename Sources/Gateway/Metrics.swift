@@ -12,6 +12,8 @@ struct Metrics {
     var handshakesFailed: UInt64 = 0
     var webSocketsOpen = 0
     var webSocketsOpened: UInt64 = 0
+    /// Those that are open, by `SocketKind`.
+    var socketsOpen = [Int](repeating: 0, count: SocketKind.allCases.count)
     var webSocketsFailed: UInt64 = 0
     var slowConsumers: UInt64 = 0
     var eventStreamsOpen = 0

@@ -215,16 +215,21 @@ final class MonitorRequests {
 
     /// The connected workers, in the order of their coming.
     func answerFleet(_ conversation: HTTPConversation, at now: Instant) {
-        var statuses: [WorkerID: WorkerStatus] = [:]
-        for status in context.monitor.fleet { statuses[status.worker] = status }
-        let workers = context.broker.allGroups.flatMap(\.allWorkers).sorted { $0.id.number < $1.id.number }
-        let members = workers.map { worker in
-            FleetMember(
-                id: worker.id, group: worker.group.name, models: worker.models, concurrency: worker.concurrency,
-                busy: worker.hands.count, isDraining: worker.isDraining, connectedAt: worker.connectedAt, status: statuses[worker.id])
-        }
+        let members = context.members(context.broker.allGroups.flatMap(\.allWorkers).sorted { $0.id.number < $1.id.number })
         context.text.removeAll()
         FleetAPI.write(members, to: &context.text)
+        responses.respond(conversation, .ok, at: now)
+    }
+
+    /// Lets a worker finish what it has, and sends it home.
+    func drain(_ conversation: HTTPConversation, _ id: WorkerID?, at now: Instant) {
+        guard let worker = id.flatMap({ context.broker.worker($0) }) else {
+            return responses.fail(conversation, .notFound, "Worker not found", at: now)
+        }
+        context.broker.workerDraining(worker, at: context.moment(now))
+        context.log.info("worker is drained", ("worker", worker.id), ("group", worker.group.name))
+        context.text.removeAll()
+        FleetAPI.writeDraining(worker, to: &context.text)
         responses.respond(conversation, .ok, at: now)
     }
 

@@ -58,6 +58,7 @@ final class Requests {
             head, bytes, echoPath: context.settings.echoPath, isTestMode: context.settings.sockets.isTestMode, scratch: &context.scratch)
         conversation.request = .none
         conversation.speaksOpenAI = bytes.extracting(head.target.path).hasPrefix("/v1/")
+        if context.exchanges.isOpen, route.isNoted { conversation.note = context.exchanges.begin(head, bytes, at: context.moment(now)) }
         if context.watermark.isShort, !route.isSpared(newcomer: conversation.isSpared) {
             context.metrics.bounds.count(conversation.isSpared ? .memoryConnections : .memoryTasks)
             responses.turnAway(conversation, Server.shortOfMemory, at: now)
@@ -80,7 +81,7 @@ final class Requests {
             context.log.debug("request refused", ("reason", refusal.reason), ("peer", conversation.peer))
             // A browser can read a close code, but not the status of a refused handshake: documents G and N ask for 4003.
             switch route {
-            case .taskSocket, .userSocket, .hubSocket:
+            case .taskSocket, .userSocket, .hubSocket, .dashboard(.socket):
                 return upgrades.refuse(conversation, refusal == .token(.revoked) ? .revoked : .unauthenticated, head, bytes, at: now)
             case _: refuse(conversation, route, refusal, at: now)
             }
@@ -102,13 +103,13 @@ final class Requests {
             responses.fail(conversation, .methodNotAllowed, "Method not allowed", allow: allow, at: now)
         case .options(let allow):
             responses.respond(conversation, .noContent, allow: allow, at: now)
-        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket:
+        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket, .dashboard(.socket):
             return upgrades.begin(conversation, route, principal, head, bytes, at: now)
         case .submit, .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .replayLetters, .gpuTask, .gpuConnections,
             .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
             .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .deployments, .createDeployment,
             .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts, .fleet,
-            .revocations, .health, .readiness, .metrics, .asset, .models, .model:
+            .dashboard(.drain), .revocations, .health, .readiness, .metrics, .asset, .models, .model:
             let key = head.value(.idempotencyKey).map { SharedBytes(copying: bytes.extracting($0)) }
             conversation.request = .reading(route, key: key, principal)
             askForBody(conversation)
@@ -171,7 +172,7 @@ final class Requests {
         case .user: users.refuseTask(conversation, at: now)
         case .producer: producers.answer(conversation, Judgement(.refused(.unknownTask)), at: now)
         case .hub: hub.refuseTask(conversation, at: now)
-        case .dispatch, .letters, .task, .worker, .monitor, .registry, .account, .revocations, .operations:
+        case .dispatch, .letters, .task, .worker, .monitor, .registry, .account, .revocations, .operations, .dashboard:
             responses.fail(conversation, .notFound, DispatchAPI.unknownTask, at: now)
         }
     }
@@ -261,6 +262,7 @@ final class Requests {
         case .postActivity: monitor.postActivity(conversation, body, for: principal, at: now)
         case .alerts(let query): monitor.answerAlerts(conversation, query, at: now)
         case .fleet: monitor.answerFleet(conversation, at: now)
+        case .dashboard(.drain(let id)): monitor.drain(conversation, id, at: now)
         case .revocations(let route): revocations.answer(conversation, route, body, to: principal, at: now)
         case .health: responses.respond(conversation, .ok, text: "{\"status\":\"ok\"}", at: now)
         case .readiness:
@@ -273,8 +275,8 @@ final class Requests {
             }
         case .metrics: answerMetrics(conversation, at: now)
         case .asset(let asset): answer(conversation, asset, at: now)
-        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket, .engine, .options, .methodNotAllowed,
-            .notFound, .unknownTask:
+        case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket, .dashboard(.socket), .engine, .options,
+            .methodNotAllowed, .notFound, .unknownTask:
             preconditionFailure("a request of this route was answered by its head")
         }
     }

@@ -70,6 +70,7 @@ final class Responses {
             context.text.withSpan { context.outbox.write($0, splice, to: conversation.id, spliceBytesMin: context.limits.spliceBytesMin) }
         }
         context.metrics.count(status)
+        if let note = conversation.note { context.text.withSpan { context.exchanges.end(note, status, $0, splice, at: now) } }
         conclude(conversation, shape)
     }
 
@@ -96,6 +97,7 @@ final class Responses {
     /// Ends the request whose answer was written in that form.
     func conclude(_ conversation: HTTPConversation, _ shape: ResponseShape) {
         conversation.request = .none
+        conversation.note = nil
         conversation.body = nil
         conversation.number &+= 1
         switch conversation.exchange.responded(shape) {

@@ -96,6 +96,17 @@ enum Route {
     /// GET /api/fleet
     case fleet
 
+    // The dashboard
+
+    case dashboard(OfDashboard)
+
+    enum OfDashboard {
+        /// /api/dashboard/ws
+        case socket
+        /// POST /api/fleet/{worker_id}/drain; nil for a name that no worker can have.
+        case drain(WorkerID?)
+    }
+
     // Tokens
 
     /// POST, GET /api/revocations; DELETE /api/revocations/{user_id}; POST /api/logout
@@ -154,7 +165,8 @@ struct Routes: ~Copyable, ~Escapable {
         if let route = routes.dispatch(&scratch) ?? routes.completion(&scratch) ?? routes.gpu(&scratch) { return route }
         if let route = routes.server(echoPath) { return route }
         if let route = routes.user(&scratch) ?? routes.hub(&scratch) { return route }
-        return routes.letters(&scratch) ?? routes.tokens(&scratch) ?? routes.monitor(isTestMode, &scratch) ?? .notFound
+        if let route = routes.letters(&scratch) ?? routes.tokens(&scratch) ?? routes.monitor(isTestMode, &scratch) { return route }
+        return routes.asset() ?? .notFound
     }
 
     // MARK: The documents
@@ -267,6 +279,10 @@ struct Routes: ~Copyable, ~Escapable {
         if match("/api/activities") != nil { return by(get: .activities(query), post: .postActivity) }
         if match("/api/alerts") != nil { return by(get: .alerts(query)) }
         if match("/api/fleet") != nil { return by(get: .fleet) }
+        if let captures = match("/api/fleet/{worker_id}/drain") {
+            return by(post: .dashboard(.drain(WorkerID(bytes.extracting(captures[0])))))
+        }
+        if match("/api/dashboard/ws") != nil { return by(get: .dashboard(.socket)) }
         if match("/api/deployments") != nil { return by(get: .deployments, post: .createDeployment) }
         if let captures = match("/api/deployments/{id}") {
             // No registration has a name that is none: such a one is as unknown as another.
@@ -284,6 +300,11 @@ struct Routes: ~Copyable, ~Escapable {
         if match("/readyz") != nil { return by(get: .readiness) }
         if match("/metrics") != nil { return by(get: .metrics) }
         if let echoPath, isSame(target.path, echoPath) { return by(get: .echoSocket) }
+        return nil
+    }
+
+    /// Pages and programs: there are some, and all other paths were looked for before.
+    private func asset() -> Route? {
         for asset in ClientAsset.all where isSame(target.path, asset.path) { return by(get: .asset(asset)) }
         return nil
     }

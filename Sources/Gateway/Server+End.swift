@@ -207,7 +207,7 @@ extension Server {
             case .webSocket(let conversation):
                 switch conversation.role {
                 case .worker, .producer: conversation.isReviewing
-                case .echo, .taskWatcher, .userWatcher, .hubClient, .socketClient, .refused: false
+                case .echo, .taskWatcher, .userWatcher, .hubClient, .dashboard, .socketClient, .refused: false
                 }
             case .probe: false
             }
@@ -233,7 +233,7 @@ extension Server {
             guard case .webSocket(let conversation) = conversation else { continue }
             switch conversation.role {
             case .worker, .producer: close(conversation, reason)
-            case .echo, .taskWatcher, .userWatcher, .hubClient, .socketClient, .refused: break
+            case .echo, .taskWatcher, .userWatcher, .hubClient, .dashboard, .socketClient, .refused: break
             }
         }
         let left = context.conversationCount

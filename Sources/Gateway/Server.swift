@@ -16,6 +16,7 @@ public final class Server {
     let probes: HealthProbeService
     let sockets: SocketService
     private let monitor: MonitorService
+    private let dashboards: DashboardService
     private let performer: EffectPerformer
     var phase = Phase.serving
     /// Workers and producers whose connection ended while a message of theirs was with the pool: what they delivered is heard all the same.
@@ -36,11 +37,13 @@ public final class Server {
         hubClients = HubService(
             context, sender: sender, eventStreams: eventStreams, replayer: replayer, random: random)
         monitor = MonitorService(context)
+        dashboards = DashboardService(context, sender: sender)
         sockets = SocketService(context, responses: responses, sender: sender, monitor: monitor)
         http = HTTPService(
             context, responses: responses, producers: producers, hubClients: hubClients, eventStreams: eventStreams, sockets: sockets)
         webSockets = WebSocketService(
-            context, sender: sender, producers: producers, hubClients: hubClients, sockets: sockets, replayer: replayer)
+            context, sender: sender, producers: producers, hubClients: hubClients, sockets: sockets, dashboards: dashboards,
+            replayer: replayer)
         performer = EffectPerformer(
             context, http: http, producers: producers, sender: sender, hubClients: hubClients, sockets: sockets, monitor: monitor)
     }
@@ -94,6 +97,7 @@ public final class Server {
         case .webSocket(let conversation):
             context.metrics.connectionsClosed += 1
             context.metrics.webSocketsOpen -= 1
+            context.metrics.socketsOpen[SocketKind(conversation.role).rawValue] -= 1
             // What it sent in time is heard, however fast it came.
             if conversation.isPaced { hearRest(of: conversation, at: now) }
             if let burden = conversation.burden { _ = context.countInput(0, &burden.inputCounted) }
@@ -127,6 +131,7 @@ public final class Server {
         release(http)
         context.add(.webSocket(conversation))
         context.metrics.webSocketsOpen += 1
+        context.metrics.socketsOpen[SocketKind(conversation.role).rawValue] += 1
         context.metrics.webSocketsOpened += 1
         webSockets.opened(conversation, from: http.peer, at: now)
         deliver(conversation, &bytes, from: position, at: now)
@@ -373,6 +378,7 @@ public final class Server {
         if let expiry = hubClients.nextExpiry { next = min(next, expiry) }
         if let deadline = sockets.nextDeadline { next = min(next, deadline) }
         if let deadline = monitor.nextDeadline { next = min(next, deadline) }
+        if let deadline = dashboards.nextDeadline { next = min(next, deadline) }
         return next
     }
 
@@ -405,6 +411,7 @@ public final class Server {
         hubClients.expire(at: now)
         sockets.advance(at: now)
         monitor.advance(at: now)
+        dashboards.advance(at: now)
     }
 
     /// Gives connections that have room again what waits for them.

@@ -15,6 +15,7 @@ struct Opening {
         case userWatcher(SharedBytes)
         case hubClient(HubRequest)
         case producer
+        case dashboard
         case socket(SocketEntry)
         case refused(CloseReason)
     }
@@ -118,12 +119,13 @@ final class Upgrades {
         case .producerSocket: return .producer
         case .hubSocket: return readHub(conversation, principal, head, bytes, at: now)
         case .echoSocket: return .echo
+        case .dashboard(.socket): return .dashboard
         case .submit, .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .replayLetters, .gpuTask, .gpuConnections,
             .gpuStatistics, .userTask, .userTasks, .removeTask, .report, .reports, .progress, .history, .storedHistory, .clearHistory,
             .subscribe, .unsubscribe, .progressStatistics, .activeClients, .hubStatistics, .eventStream, .engine, .deployments,
             .createDeployment, .deployment, .updateDeployment, .removeDeployment, .actOnDeployment, .activities, .postActivity, .alerts,
-            .fleet, .revocations, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound, .unknownTask,
-            .models, .model:
+            .fleet, .dashboard(.drain), .revocations, .health, .readiness, .metrics, .asset, .options, .methodNotAllowed, .notFound,
+            .unknownTask, .models, .model:
             preconditionFailure("only a socket's route is upgraded")
         }
     }
@@ -236,6 +238,7 @@ final class Upgrades {
             }
         }
         conversation.exchange.upgraded()
+        if let note = conversation.note.take() { context.exchanges.end(note, .switchingProtocols, Span(), nil, at: now) }
         context.disarm(conversation.timer)
         let role: WebSocketConversation.Role
         switch opening.role {
@@ -252,6 +255,8 @@ final class Upgrades {
             role = .hubClient(HubClient(request, from: conversation.peer))
         case .producer:
             role = .producer(Producer())
+        case .dashboard:
+            role = .dashboard(DashboardWatcher())
         case .socket(let entry):
             role = .socketClient(SocketSeat(entry))
         case .refused(let reason):

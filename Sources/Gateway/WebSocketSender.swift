@@ -366,7 +366,7 @@ final class WebSocketSender {
         // What a client is told no more it has to be told when it comes back.
         case .hubClient(let client): client.leave(context.broker)
         // A client of Socket.IO tells by itself what it has when it comes back.
-        case .echo, .taskWatcher, .userWatcher, .producer, .socketClient, .refused: break
+        case .echo, .taskWatcher, .userWatcher, .producer, .dashboard, .socketClient, .refused: break
         }
         guard conversation.hasLane else {
             context.outbox.write(to: conversation.id, closeFrame)

@@ -24,16 +24,18 @@ final class WebSocketService {
     private let producers: ProducerService
     private let hubClients: HubService
     private let sockets: SocketService
+    private let dashboards: DashboardService
 
     init(
         _ context: Context, sender: WebSocketSender, producers: ProducerService, hubClients: HubService, sockets: SocketService,
-        replayer: Replayer
+        dashboards: DashboardService, replayer: Replayer
     ) {
         self.context = context
         self.sender = sender
         self.producers = producers
         self.hubClients = hubClients
         self.sockets = sockets
+        self.dashboards = dashboards
         workers = WorkerService(context)
         taskWatchers = TaskWatchService(context, sender: sender, replayer: replayer)
         userWatchers = UserWatchService(context, sender: sender)
@@ -59,6 +61,7 @@ final class WebSocketService {
         case .hubClient(let client):
             hubClients.opened(conversation, client, at: now)
         case .producer: break
+        case .dashboard(let watcher): dashboards.opened(conversation, watcher, at: now)
         // Its session has a heartbeat of its own.
         case .socketClient(let seat):
             seat.client = sockets.opened(conversation, seat.entry, from: peer, at: now)
@@ -145,6 +148,7 @@ final class WebSocketService {
                 case .producer(let producer):
                     show(payload, bytes, of: conversation) { hear($0, from: producer, conversation, at: now) }
                     return .heard
+                case .dashboard: conversation.socket.withPayload(payload, bytes) { dashboards.hear($0, conversation, at: now) }
                 case .socketClient(let seat):
                     show(payload, bytes, of: conversation) { hear(.text, $0, from: seat, conversation, at: now) }
                     return .heard
@@ -160,6 +164,7 @@ final class WebSocketService {
                 case .userWatcher: userWatchers.refuse(conversation, WebSocketService.textExpected, at: now)
                 case .hubClient: hubClients.refuse(conversation, WebSocketService.textExpected, at: now)
                 case .producer: producers.refuse(conversation, WebSocketService.textExpected)
+                case .dashboard: dashboards.refuse(conversation, WebSocketService.textExpected)
                 case .socketClient(let seat):
                     show(payload, bytes, of: conversation) { hear(.binary, $0, from: seat, conversation, at: now) }
                     return .heard
@@ -218,7 +223,7 @@ final class WebSocketService {
         // An echo is there for diagnosis alone, and costs no more than what it sends back.
         case .echo, .refused: (.none, false)
         case .worker, .producer: (context.workerPace, context.workerPace.isBounded)
-        case .taskWatcher, .userWatcher, .hubClient: (context.watcherPace, false)
+        case .taskWatcher, .userWatcher, .hubClient, .dashboard: (context.watcherPace, false)
         // Packets have a pace of their own; pings have none.
         case .socketClient: (sockets.settings.isTestMode ? .none : context.watcherPace, false)
         }
@@ -245,7 +250,7 @@ final class WebSocketService {
         switch conversation.role {
         // They were let through already.
         case .worker, .producer: return false
-        case .echo, .taskWatcher, .userWatcher, .hubClient, .socketClient, .refused: break
+        case .echo, .taskWatcher, .userWatcher, .hubClient, .dashboard, .socketClient, .refused: break
         }
         guard conversation.socket.closing == .open else { return true }
         context.metrics.bounds.count(.messagesPerSecond)
@@ -307,7 +312,7 @@ final class WebSocketService {
         switch conversation.role {
         case .taskWatcher(let watcher): taskWatchers.found(conversation, watcher, number: number, content, at: now)
         case .hubClient(let client): hubClients.found(conversation, client, number: number, content, at: now)
-        case .echo, .worker, .userWatcher, .producer, .socketClient, .refused: break
+        case .echo, .worker, .userWatcher, .producer, .dashboard, .socketClient, .refused: break
         }
     }
 
@@ -367,7 +372,7 @@ final class WebSocketService {
         switch conversation.role {
         case .worker(let worker): context.broker.workerDraining(worker, at: context.moment(now))
         case .producer: break
-        case .echo, .taskWatcher, .userWatcher, .hubClient, .socketClient, .refused: return false
+        case .echo, .taskWatcher, .userWatcher, .hubClient, .dashboard, .socketClient, .refused: return false
         }
         context.disarm(conversation.timer)
         conversation.timer = nil
@@ -388,6 +393,7 @@ final class WebSocketService {
             userWatchers.closed(watcher)
         case .hubClient(let client):
             hubClients.closed(conversation, client, at: now)
+        case .dashboard: dashboards.closed(conversation)
         case .socketClient(let seat):
             if let client = seat.client { sockets.closed(conversation, of: client, at: now) }
         }

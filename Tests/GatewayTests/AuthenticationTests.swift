@@ -59,6 +59,7 @@ struct AuthenticationTests {
             .account: [.users: .token, .all: .token],
             .revocations: [.users: .admin, .all: .admin],
             .operations: [.all: .admin],
+            .dashboard: [.users: .admin, .all: .admin],
         ]
         let authentication = try Self.authentication(mode)
         for surface in Surface.allCases {
@@ -71,8 +72,9 @@ struct AuthenticationTests {
         let authentication = try Self.authentication(.all)
         let one = Principal(user: SharedBytes("42"), role: role)
         let closed: [Role: Set<Surface>] = [
-            .user: [.worker, .registry, .producer, .revocations, .operations], .publisher: [.worker, .revocations, .operations],
-            .worker: [.registry, .producer, .revocations, .operations], .admin: [],
+            .user: [.worker, .registry, .producer, .revocations, .operations, .dashboard],
+            .publisher: [.worker, .revocations, .operations, .dashboard],
+            .worker: [.registry, .producer, .revocations, .operations, .dashboard], .admin: [],
         ]
         for surface in Surface.allCases {
             let isClosed = closed[role]?.contains(surface) ?? true

@@ -81,6 +81,9 @@ struct RequestsTests {
             a < 200 [X-Content-Type-Options: nosniff] [Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox]
             a > HEAD /clients/examples/worker-python.py
             a < 200 [X-Content-Type-Options: nosniff] [Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; sandbox]
+            a > HEAD /dashboard
+            a < 200 [X-Content-Type-Options: nosniff] [Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+            connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none']
             a > HEAD /metrics
             a < 200 [X-Content-Type-Options: nosniff] [Content-Type: text/plain; version=0.0.4; charset=utf-8]
             a > GET /api/task/%3Cscript%3E

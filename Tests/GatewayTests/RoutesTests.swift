@@ -80,6 +80,8 @@ struct RoutesTests {
         case .postActivity: "post activity"
         case .alerts: "alerts"
         case .fleet: "fleet"
+        case .dashboard(.socket): "dashboard"
+        case .dashboard(.drain(let id)): "drain \(id.map { "W\($0.number)" } ?? "-")"
         case .workerSocket: "worker"
         case .echoSocket: "echo"
         case .health: "health"
@@ -119,13 +121,15 @@ struct RoutesTests {
         ("/api/v1/progress/x/subscribe?client_id=c", "subscribe x", post), ("/api/v1/progress/x/unsubscribe", "unsubscribe x", post),
         ("/api/v1/progress/stats", "progress statistics", get), ("/api/v1/progress/active", "active clients", get),
         ("/api/v1/websocket/stats", "hub statistics", get),
-        ("/api/alerts?limit=1", "alerts", get), ("/api/fleet", "fleet", get),
+        ("/api/alerts?limit=1", "alerts", get), ("/api/fleet", "fleet", get), ("/api/dashboard/ws?token=x", "dashboard", get),
+        ("/api/fleet/W1-1234abcd/drain", "drain W1", post), ("/api/fleet/x/drain", "drain -", post),
         ("/api/deployments/d/start", "start deployment d", post), ("/api/deployments/a%2Fb/stop", "stop deployment a/b", post),
         ("/api/deployments/d/restart", "restart deployment d", post), ("/api/deployments/start/stop", "stop deployment start", post),
         ("/api/dead-letters?limit=3", "letters", get), ("/api/dead-letters/replay", "replay all", post),
         ("/api/logout", "log out", post), ("/api/revocations/a%2Fb", "forget a/b", delete), ("/api/revocations/%0a", "forget -", delete),
         ("/api/dead-letters/x/replay", "replay x", post), ("/api/dead-letters/%01/replay", "replay -", post),
-        ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get),
+        ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get), ("/dashboard", "asset /dashboard", get),
+        ("/test-worker", "asset /test-worker", get), ("/pages/house.css", "asset /pages/house.css", get),
     ])
     func table(_ target: String, _ expected: String, _ allow: String) {
         let own = allow.prefix { $0 != "," }

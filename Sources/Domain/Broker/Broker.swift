@@ -106,6 +106,7 @@ public final class Broker {
         insert(task)
         users.insert(task)
         statistics.submitted += 1
+        statistics.trend.submitted(at: now.instant)
         if task.isPromised { record(task, replaying: letter) }
         if let worker {
             assign(task, to: worker, at: now)
@@ -264,7 +265,10 @@ public final class Broker {
         task.payload = .empty
         if let deadline = task.deadline { _ = alarms.cancel(deadline) }
         task.deadline = nil
-        if task.origin == .dispatched { statistics.total.record(now.instant - task.submittedInstant) }
+        if task.origin == .dispatched {
+            statistics.total.record(now.instant - task.submittedInstant)
+            statistics.trend.ended(task.state, after: now.instant - task.submittedInstant, at: now.instant)
+        }
         for exchange in task.waiters { effects.append(.answer(exchange, task)) }
         task.waiters = []
         tasks.ended(task, expiry: now.instant + limits.resultTTL)

@@ -75,6 +75,13 @@ struct WaitingLine {
         return before + 1
     }
 
+    /// The first of the line.
+    func first(_ max: Int) -> [TaskRecord] {
+        var first = Foremost<TaskRecord>(max, by: WaitingLine.goesBefore)
+        for lane in lanes { for queue in lane.queues { for task in queue.first(max) { first.offer(task) } } }
+        return first.elements
+    }
+
     private static func goesBefore(_ left: TaskRecord, _ right: TaskRecord) -> Bool {
         left.priority != right.priority ? left.priority < right.priority : left.lineNumber < right.lineNumber
     }
@@ -98,6 +105,8 @@ private struct LaneQueue {
         for case let task? in tasks[head...] where !task.waiters.isEmpty { return task }
         return nil
     }
+
+    func first(_ max: Int) -> some Sequence<TaskRecord> { tasks[head...].prefix(max).lazy.compactMap(\.self) }
 
     mutating func append(_ task: TaskRecord) { tasks.append(task) }
 

@@ -46,6 +46,17 @@ struct TaskTable {
         record.endedPlace = ended.append(Ended(record: record, expiry: expiry, bytes: bytes))
     }
 
+    /// Ended tasks, last one first.
+    func lastEnded(_ max: Int) -> [TaskRecord] {
+        var records: [TaskRecord] = []
+        var slot = ended.last
+        while records.count < max, let entry = ended[slot] {
+            records.append(entry.record)
+            slot = ended.slot(before: slot)
+        }
+        return records
+    }
+
     /// When the next ended task is to be forgotten.
     var nextExpiry: Instant? { ended[ended.first]?.expiry }
 
