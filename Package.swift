@@ -65,7 +65,8 @@ let package = Package(
                 .embedInCode("pages/dashboard.html"), .embedInCode("pages/house.css"), .embedInCode("pages/dashboard.css"),
                 .embedInCode("pages/house.js"), .embedInCode("pages/sockets.js"), .embedInCode("pages/charts.js"),
                 .embedInCode("pages/dashboard.js"), .embedInCode("pages/test-worker.html"), .embedInCode("pages/test-worker.css"),
-                .embedInCode("pages/test-worker.js"),
+                .embedInCode("pages/test-worker.js"), .embedInCode("pages/docs.html"), .embedInCode("pages/docs.css"),
+                .embedInCode("pages/docs.js"), .embedInCode("pages/openapi.json"), .embedInCode("pages/asyncapi.json"),
             ],
             swiftSettings: house),
 

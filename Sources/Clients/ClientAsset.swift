@@ -77,5 +77,10 @@ public struct ClientAsset: Sendable {
         .page("/test-worker", PackageResources.test_worker_html),
         .style("/pages/test-worker.css", PackageResources.test_worker_css),
         .script("/pages/test-worker.js", PackageResources.test_worker_js),
+        .page("/docs", PackageResources.docs_html),
+        .style("/pages/docs.css", PackageResources.docs_css),
+        .script("/pages/docs.js", PackageResources.docs_js),
+        ClientAsset("/openapi.json", "application/json", PackageResources.openapi_json, as: .page),
+        ClientAsset("/asyncapi.json", "application/json", PackageResources.asyncapi_json, as: .page),
     ]
 }

@@ -129,7 +129,8 @@ struct RoutesTests {
         ("/api/logout", "log out", post), ("/api/revocations/a%2Fb", "forget a/b", delete), ("/api/revocations/%0a", "forget -", delete),
         ("/api/dead-letters/x/replay", "replay x", post), ("/api/dead-letters/%01/replay", "replay -", post),
         ("/clients/examples/worker-node.js", "asset /clients/examples/worker-node.js", get), ("/dashboard", "asset /dashboard", get),
-        ("/test-worker", "asset /test-worker", get), ("/pages/house.css", "asset /pages/house.css", get),
+        ("/test-worker", "asset /test-worker", get), ("/docs", "asset /docs", get), ("/openapi.json", "asset /openapi.json", get),
+        ("/pages/house.css", "asset /pages/house.css", get),
     ])
     func table(_ target: String, _ expected: String, _ allow: String) {
         let own = allow.prefix { $0 != "," }
