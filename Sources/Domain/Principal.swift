@@ -17,10 +17,8 @@ public struct Principal: Hashable, Sendable {
         var user: SharedBytes?
         var tasks: [TaskID] = []
         var groups: [SharedBytes]?
-        /// Milliseconds; the largest number for never.
-        var expiry = Int64.max
-        /// Milliseconds; the smallest number where it is not known.
-        var issuedAt = Int64.min
+        var expiry: WallTime?
+        var issuedAt: WallTime?
         var role = Role.user
         var ground: Ground
     }
@@ -46,9 +44,9 @@ public struct Principal: Hashable, Sendable {
     /// Groups that this one may work in; nil for all.
     public var groups: [SharedBytes]? { known.facts.groups }
     /// From when on this one may do nothing any more, the clocks' leeway included; nil for never.
-    public var expiry: WallTime? { known.facts.expiry == .max ? nil : WallTime(milliseconds: known.facts.expiry) }
+    public var expiry: WallTime? { known.facts.expiry }
     /// When the token or certificate was issued; nil where it does not say.
-    public var issuedAt: WallTime? { known.facts.issuedAt == .min ? nil : WallTime(milliseconds: known.facts.issuedAt) }
+    public var issuedAt: WallTime? { known.facts.issuedAt }
 
     /// A user's id: as long as a task's.
     public static let userBytesMax = TaskID.bytesMax
@@ -67,8 +65,7 @@ public struct Principal: Hashable, Sendable {
         precondition(tasks.count <= Principal.tasksMax, "a list of \(tasks.count) tasks")
         precondition(groups?.count ?? 0 <= Principal.groupsMax, "a list of \(groups?.count ?? 0) groups")
         self.init(Facts(
-            user: user, tasks: tasks, groups: groups, expiry: expiry?.milliseconds ?? .max, issuedAt: issuedAt?.milliseconds ?? .min,
-            role: role, ground: .credential))
+            user: user, tasks: tasks, groups: groups, expiry: expiry, issuedAt: issuedAt, role: role, ground: .credential))
     }
 
     /// What is known of one rests on this.

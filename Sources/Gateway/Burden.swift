@@ -1,6 +1,6 @@
-// Burden: what a WebSocket carries while it is more than idle: input that waits to be heard, output that is held back, and what was noted of
-// either. Made when there is something to carry and dropped when its connection is looked at and there is nothing: most connections have
-// none most of the time. Decides nothing.
+// Burden: what a WebSocket carries while it is more than idle: input that waits to be heard, output that is held back, and what was noted
+// of either. Made when there is something to carry and dropped when its connection is looked at and there is nothing: most connections
+// have none most of the time. Decides nothing.
 internal import Base
 
 final class Burden {

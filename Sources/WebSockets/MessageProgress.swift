@@ -1,6 +1,6 @@
-// MessageProgress: what a connection needs while something of it is in pieces, or was agreed to stay: the frame that is being read, the bytes
-// of a cut header, the message so far, zlib's streams. Held only that long, and shared out by the WebSocketWorkspace: an idle connection is a
-// pointer. Decides nothing.
+// MessageProgress: what a connection needs while something of it is in pieces, or was agreed to stay: the frame that is being read, the
+// bytes of a cut header, the message so far, zlib's streams. Held only that long, and shared out by the WebSocketWorkspace: an idle
+// connection is a pointer. Decides nothing.
 
 final class MessageProgress {
     /// The frame whose payload is being read.

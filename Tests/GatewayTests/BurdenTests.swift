@@ -14,7 +14,7 @@ struct BurdenTests {
     private func bytes(of object: AnyObject) throws -> Int {
         typealias Size = @convention(c) (UnsafeMutableRawPointer?) -> Int
         let symbol = try #require(unsafe dlsym(nil, "malloc_usable_size"))
-        return unsafe unsafeBitCast(symbol, to: Size.self)(Unmanaged.passUnretained(object).toOpaque())
+        return unsafe unsafeBitCast(symbol, to: Size.self)(unsafe Unmanaged.passUnretained(object).toOpaque())
     }
 
     private func conversation(_ stage: Stage, _ name: String) throws -> WebSocketConversation {
