@@ -117,7 +117,7 @@ struct Configuration {
         guard sharesPort, addresses.allSatisfy(\.isUnix) else { return }
         throw Mistake(
             sentence: arePassed
-                ? "--share-port: sockets that were passed (LISTEN_FDS) are shared or not as they were made: see ReusePort= of systemd.socket"
+                ? "--share-port: sockets that were passed (LISTEN_FDS) are shared or not as they were made; see systemd.socket, ReusePort="
                 : "--share-port: no port is served: a unix socket cannot be shared")
     }
 
