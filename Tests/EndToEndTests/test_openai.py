@@ -206,7 +206,8 @@ def test_other_worker_of_the_same_model_is_taken(server, group):
     with Worker(server, group, ready={"models": [group]}, explicit=True) as one, \
             Worker(server, group + "-b", ready={"models": [group]}, explicit=True) as other:
         asked = [on_a_thread(lambda: client(server).completions.create(model=group, prompt="x")) for _ in range(2)]
-        for worker in (one, other):
-            worker.complete(worker.take()["taskId"], {"choices": []})
+        # Both at work before either is done: else the second may go where the first went.
+        for worker, task in [(worker, worker.take()["taskId"]) for worker in (one, other)]:
+            worker.complete(task, {"choices": []})
         assert [answer().choices for answer in asked] == [[], []]
         eventually(lambda: server.get("/v1/models").json["data"], "a list of models")
