@@ -42,7 +42,7 @@ def test_example(server, tmp_path, example):
     words = ["worker-openai.py", "openai"] if example["name"] == "OpenAI clients" else ["worker-python.py"]
     with python(ROOT / "Sources/Clients/examples" / words[0], server.url("/ws", "ws"), *words[1:]) as worker:
         worker.says("connected as W")
-        script = example["script"].replace("http://localhost:8000", server.url(""))
+        script = example["script"].replace("localhost:8000", server.address)
         # `signalbox` is the program, and finds the secret where the server keeps it.
         path = ":".join([os.path.dirname(BINARY), os.path.dirname(sys.executable), os.environ["PATH"]])
         variables = os.environ | {"PATH": path, "DATA": server.folder.name + "/data"}
@@ -63,9 +63,10 @@ def test_options_of_commands_are_listed(command):
     text = subprocess.run([BINARY, command, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
     options = re.findall(r"^  (--\S+(?: [A-Z]\S*)?) {2,}(.*?)(?: \((?:([A-Z_]+), )?default (.*)\))?$", text, re.M)
     assert options
+    section = README.read_text().split(f"`signalbox {command}`", 1)[1]
     for flag, what, variable, default in options:
         variable = f"`{variable}` " if variable else ""
-        row = re.search(rf"^\| `{re.escape(flag)}` \| {re.escape(variable)}\| (.*?) \| .*\|$", README.read_text(), re.M)
+        row = re.search(rf"^\| `{re.escape(flag)}` \| {re.escape(variable)}\| (.*?) \| .*\|$", section, re.M)
         assert row and row[1] == (default or "off"), flag
 
 
