@@ -332,6 +332,8 @@ final class WorkerHost: LoopHost {
 
     private func conclude(_ run: CommandRun, _ end: ChildProcess.End, at now: Instant) {
         runs.removeAll { $0 === run }
+        // Ended at once: the server hears that its worker is gone, and not that the command failed.
+        guard code == 0 else { return }
         let milliseconds = (now - run.began).milliseconds
         log.info("done", ("task", run.task), ("end", "\(end)"), ("milliseconds", now - run.began))
         guard !run.isUnwanted else {
