@@ -13,18 +13,18 @@ struct BurdenTests {
     /// What the allocator set aside for an object; malloc.h is in no module.
     private func bytes(of object: AnyObject) throws -> Int {
         typealias Size = @convention(c) (UnsafeMutableRawPointer?) -> Int
-        let symbol = try #require(unsafe dlsym(nil, "malloc_usable_size"))
+        guard let symbol = unsafe dlsym(nil, "malloc_usable_size") else { throw Missing() }
         return unsafe unsafeBitCast(symbol, to: Size.self)(unsafe Unmanaged.passUnretained(object).toOpaque())
     }
 
     private func conversation(_ stage: Stage, _ name: String) throws -> WebSocketConversation {
         guard case .webSocket(let conversation) = stage.network.server.context.conversation(stage.link(name).id) else {
-            throw NoSocket()
+            throw Missing()
         }
         return conversation
     }
 
-    private struct NoSocket: Error {}
+    private struct Missing: Error {}
 
     @Test("one that is idle is an object of some hundred bytes, and nothing besides")
     func idle() throws {
