@@ -34,7 +34,7 @@ final class WorkerHost: LoopHost {
     private var lastHeard = Instant(nanoseconds: 0)
     private var runs: [CommandRun] = []
     /// Results that were not confirmed, oldest first.
-    private var results: [(task: TaskID, message: SharedBytes)] = []
+    private var results: [(task: TaskID, lease: UInt64?, message: SharedBytes)] = []
     private var isDraining = false
     /// What the process ends with.
     private(set) var code: Int32 = 0
@@ -127,6 +127,7 @@ final class WorkerHost: LoopHost {
                 case .text(let message): hear(message, at: now)
                 case .ping(let payload): outbox.write(to: id) { client.writePong(payload, to: &$0) }
                 case .close(let code):
+                    if code == .messageTooBig { giveUpLargest() }
                     outbox.write(to: id) { client.writeClose(code, to: &$0) }
                     outbox.closeAfterFlush(id)
                     return
@@ -275,7 +276,7 @@ final class WorkerHost: LoopHost {
             log.info("working", ("task", id), ("process", Int(process.identity)))
         } catch {
             log.error("cannot run the command", ("reason", error.description))
-            finish(id) {
+            finish(id, lease) {
                 let words = "cannot run \(settings.command[0]): \(error.description)"
                 WorkerTongue.writeFailed(id, lease, error: SharedBytes(words).span, code: nil, milliseconds: 0, to: &$0)
             }
@@ -343,7 +344,7 @@ final class WorkerHost: LoopHost {
                 WorkerTongue.writeFailed(run.task, run.lease, error: words.span, code: nil, milliseconds: milliseconds, to: &$0)
             }
         }
-        finish(run.task) { writer in
+        finish(run.task, run.lease) { writer in
             switch end {
             case .exited(0) where !run.isTooLarge:
                 var result = ByteWriter(capacity: run.output.count + 64)
@@ -373,13 +374,24 @@ final class WorkerHost: LoopHost {
     }
 
     /// Sends a result, and keeps it until it is confirmed.
-    private func finish(_ id: TaskID, _ write: (inout ByteWriter) -> Void) {
+    private func finish(_ id: TaskID, _ lease: UInt64?, _ write: (inout ByteWriter) -> Void) {
         var message = ByteWriter()
         write(&message)
         let result = message.take()
-        results.append((id, result))
+        results.append((id, lease, result))
         guard case .here(let connection) = link else { return }
         outbox.write(to: connection) { client.writeText(result.span, to: &$0) }
+    }
+
+    /// The server takes no message so long: the longest of those that wait fails, or it would end one connection after the other.
+    private func giveUpLargest() {
+        guard let place = results.indices.max(by: { results[$0].message.count < results[$1].message.count }) else { return }
+        let (task, lease, result) = results[place]
+        log.warning("the result is longer than the server takes", ("task", task), ("bytes", result.count))
+        var message = ByteWriter()
+        let words = SharedBytes("the result is longer than the server takes")
+        WorkerTongue.writeFailed(task, lease, error: words.span, code: nil, milliseconds: 0, to: &message)
+        results[place].message = message.take()
     }
 }
 

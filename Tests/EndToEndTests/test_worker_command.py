@@ -149,6 +149,21 @@ def test_as_many_at_a_time_as_it_says(server, group, tmp_path):
             server.until(task, status="completed")
 
 
+def test_a_result_that_the_server_does_not_take_ends_one_connection(launch, group):
+    """It is not sent again and again: the worker goes on with what comes next, and can be stopped."""
+    server = launch("--max-message-bytes", "100000", "--max-body-bytes", "100000")
+    script = 'if grep -q long; then head -c 200000 /dev/zero | tr "\\0" x; else echo \'"short"\'; fi'
+    with CommandWorker(server, group, "sh", "-c", script) as worker:
+        task = server.queue(group, {"kind": "long"})
+        worker.says("longer than the server takes")
+        assert server.until(task, status="failed")["error"]
+        # Nothing of it stands in the way of the next one, nor of the end.
+        eventually(lambda: sum("event=connected" in line for line in worker.log.seen) == 2, "the worker, back")
+        assert server.until(server.queue(group, {"kind": "next"}), status="completed")["result"] == "short"
+        assert worker.stop() == 0
+        assert sum("longer than the server takes" in line for line in worker.log.seen) == 1
+
+
 def test_result_is_delivered_to_the_next_server(launch, group, tmp_path):
     """The server is killed while a command works: the worker comes back as who it was, and the task ends once."""
     data = str(tmp_path / "data")
