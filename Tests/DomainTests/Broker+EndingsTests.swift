@@ -132,7 +132,7 @@ struct BrokerEndingsTests {
         rig.abandon(task, 1)
         _ = rig.heard()
         try rig.complete(task, by: worker)
-        #expect(rig.heard() == ["w1 is thanked for t1", "request 2: t1 completed 42"])
+        #expect(rig.heard() == ["request 2: t1 completed 42", "w1 is thanked for t1"])
     }
 
     @Test("a task that somebody asked for without waiting outlives every request", arguments: [true, false])

@@ -96,7 +96,7 @@ struct BrokerLettersTests {
         rig.pass(.seconds(2))
         _ = rig.taken()
         try rig.fail(task, by: other)
-        #expect(rig.order().prefix(3) == ["record ended failed \(task.sequence)", "record letter 1", "acknowledge"])
+        #expect(rig.order().prefix(3) == ["record ended failed \(task.sequence)", "record letter 1", "publish failed"])
         #expect(rig.broker.letter(task.id) == DeadLetter(
             number: 1, id: task.id, submission: submission, attempts: 2, createdAt: created, failedAt: rig.now.wall, failure: .reported,
             words: SharedBytes("\"oops\"")))

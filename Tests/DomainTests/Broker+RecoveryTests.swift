@@ -129,7 +129,7 @@ struct BrokerRecoveryTests {
         let sequence = tasks[0].sequence + StreamSource.stride + 1
         #expect(
             next.order() == [
-                "record ended completed \(sequence)", "acknowledge", "publish completed", "archive completed \(sequence)",
+                "record ended completed \(sequence)", "publish completed", "archive completed \(sequence)", "acknowledge",
             ])
         #expect(back.room == 1 && next.broker.payloadBytes == 2)
         next.gone(back)

@@ -259,7 +259,6 @@ public final class Broker {
             effects.append(.record(.ended(end)))
             if let failure { keepLetter(of: task, failure, at: now) }
         }
-        if let worker { effects.append(.acknowledge(task.id, worker)) }
         announce(publication, of: task)
         payloadBytes -= task.heldBytes
         task.payload = .empty
@@ -271,6 +270,8 @@ public final class Broker {
         }
         for exchange in task.waiters { effects.append(.answer(exchange, task)) }
         task.waiters = []
+        // Last, so that what the worker is given next can stand right behind it, and both go out in one piece.
+        if let worker { effects.append(.acknowledge(task.id, worker)) }
         tasks.ended(task, expiry: now.instant + limits.resultTTL)
         users.ended(task)
         expire(at: now.instant)
