@@ -60,10 +60,10 @@ final class DispatchRun {
         poll = UInt64(options.pollMilliseconds) * 1_000_000
         let (members, concurrency) =
             switch options.wish {
-            case .result: ("", 1)
-            case .resultLater: (",\"async\":true", 1)
+            case .result: ("", options.concurrency)
+            case .resultLater: (",\"async\":true", options.concurrency)
             // Workers hold so many tasks that no line ever fills.
-            case .receipt: (",\"async\":true", Workers.concurrencyMax)
+            case .receipt: (",\"async\":true", Options.concurrencyMax)
             }
         request = TaskRequest(options, members: members)
         workers = Workers(count: options.workers, concurrency: concurrency)

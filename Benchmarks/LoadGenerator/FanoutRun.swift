@@ -54,7 +54,7 @@ final class FanoutRun {
     static func perform(_ options: Options) throws(RunError) -> Outcome {
         let publisherCount =
             switch options.publisher {
-            case .worker, .hub: (options.tasks + Workers.concurrencyMax - 1) / Workers.concurrencyMax
+            case .worker, .hub: (options.tasks + Options.concurrencyMax - 1) / Options.concurrencyMax
             case .user, .raw: 1
             }
         try Descriptors.demand(options.subscribers + publisherCount + 1)
@@ -77,7 +77,7 @@ final class FanoutRun {
         self.options = options
         dialer = try Dialer(options)
         links = try Links([])
-        workers = Workers(count: publisherCount, concurrency: Workers.concurrencyMax)
+        workers = Workers(count: publisherCount, concurrency: Options.concurrencyMax)
         tasks = Array(repeating: nil, count: options.tasks)
         streams = Array(repeating: MessageStream(), count: options.subscribers)
         let checks = (0..<options.subscribers).map { DeliveryCheck(first: $0 % options.tasks, step: options.tasks) }

@@ -20,9 +20,6 @@ final class Workers {
     /// A server that greets no worker within this time is not one.
     private static let greeting: UInt64 = 5_000_000_000
 
-    /// What a server lets one worker hold, as far as our own goes.
-    static let concurrencyMax = 1024
-
     /// - Parameter concurrency: Tasks that each takes at once.
     init(count: Int, concurrency: Int) {
         self.count = count

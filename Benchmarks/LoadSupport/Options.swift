@@ -24,6 +24,8 @@ public struct Options: Equatable, Sendable {
     public static let publicationsMax = 100_000_000
     /// Tasks or publications of a second.
     public static let rateMax = 10_000_000
+    /// What a server lets one worker hold, as far as our own goes.
+    public static let concurrencyMax = 1024
 
     public var command: Command
     public var url: Target
@@ -40,6 +42,8 @@ public struct Options: Equatable, Sendable {
     public var status = 200
     public var clients = 64
     public var workers = 16
+    /// Tasks that a worker of `dispatch` takes at once.
+    public var concurrency = 1
     public var group = "default"
     public var path = "/api/openai"
     public var wish = Wish.result
@@ -114,7 +118,8 @@ public struct Options: Equatable, Sendable {
           --connections N  [100]   --depth N pipelined [1]   --body BODY (POST, otherwise GET)   --status CODE wanted [200]
         dispatch   clients that POST tasks, workers that complete them
           --clients N [64]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]
-          --async   --poll MILLISECONDS between questions [5]   --rate N tasks a second
+          --concurrency N tasks that each worker takes at once [1]   --rate N tasks a second
+          --async   --poll MILLISECONDS between questions [5]
         submit     clients that POST tasks without waiting for them, workers that complete them
           --clients N [64]   --workers N [16]   --group NAME [default]   --path PATH [/api/openai]   --rate N tasks a second
         queue      the same two with a peer's protocol: clients, and workers that complete one task at a time
@@ -215,6 +220,7 @@ public struct Options: Equatable, Sendable {
         "--status": Kind(takesValue: true, commands: [.http]),
         "--clients": Kind(takesValue: true, commands: [.dispatch, .submit, .queue]),
         "--workers": Kind(takesValue: true, commands: [.dispatch, .submit, .queue]),
+        "--concurrency": Kind(takesValue: true, commands: [.dispatch]),
         "--group": Kind(takesValue: true, commands: [.dispatch, .submit, .fanout]),
         "--path": Kind(takesValue: true, commands: [.dispatch, .submit, .fanout]),
         "--async": Kind(takesValue: false, commands: [.dispatch, .queue]),
@@ -253,6 +259,7 @@ public struct Options: Equatable, Sendable {
         case "--status": status = try Self.number(name, value, in: 100...599)
         case "--clients": clients = try Self.number(name, value, in: 1...Self.connectionsMax)
         case "--workers": workers = try Self.number(name, value, in: 1...Self.connectionsMax)
+        case "--concurrency": concurrency = try Self.number(name, value, in: 1...Self.concurrencyMax)
         case "--group": group = try Self.word(name, value)
         case "--path": path = try Self.word(name, value)
         case "--async": wish = command == .queue ? .receipt : .resultLater

@@ -259,18 +259,22 @@ def latency(settings):
 
 
 def dispatch(settings):
-    options = ["--clients", 64, "--workers", 16, *timed(settings)]
+    def options(clients=64, workers=16):
+        return ["--clients", clients, "--workers", workers, *timed(settings)]
 
-    def queue(peer, part, label, *more):
+    def queue(peer, part, label, *more, clients=64):
         name = "gearman" if peer == "gearmand" else "redis"
-        return Entry(label, peer, part, "queue", "tcp", [*options, "--queue", name, *more])
+        return Entry(label, peer, part, "queue", "tcp", [*options(clients), "--queue", name, *more])
 
-    def own(part, command, label="Signalbox", *more):
-        return Entry(label, "signalbox", part, command, "http", [*options, *more])
+    def own(part, command, label="Signalbox", *more, clients=64, workers=16):
+        return Entry(label, "signalbox", part, command, "http", [*options(clients, workers), *more])
 
     cases = [
         Case("result in the response", [
             own("memory", "dispatch"), queue("gearmand", "memory", "gearmand"), queue("redis", "memory", "Redis"),
+        ]),
+        Case("result in the response, 4 workers of 16 tasks each", [
+            own("memory", "dispatch", "Signalbox", "--concurrency", 16, workers=4),
         ]),
         Case("result in the response, kept on disk", [own("durable", "dispatch"), queue("redis", "durable", "Redis")], False),
         Case("submitted, then asked for every 5 ms", [
@@ -280,9 +284,13 @@ def dispatch(settings):
             own("memory", "submit"), queue("gearmand", "memory", "gearmand", "--async"), queue("redis", "memory", "Redis", "--async"),
         ]),
         Case("receipt only, kept on disk", [own("durable", "submit"), queue("redis", "durable", "Redis", "--async")]),
+        Case("receipt only, kept on disk, 256 clients", [
+            own("durable", "submit", clients=256), queue("redis", "durable", "Redis", "--async", clients=256),
+        ]),
     ]
     about = (
-        "64 clients, 16 workers that take no time; each result is compared with its task. gearmand (one thread, in memory) speaks its"
+        "64 clients, 16 workers that take no time and hold one task each where nothing else is said (with 16, one read and one write of a"
+        " worker's socket serve several tasks); each result is compared with its task. gearmand (one thread, in memory) speaks its"
         " binary protocol; Redis is a list, BLMOVE into the worker's own list, a list for each client's results, and LREM. Neither has"
         " leases, retries, timeouts of tasks, groups or HTTP. A task on disk is behind an fsync: Signalbox with `--durability"
         " power-loss`, Redis with `appendfsync always`. A result in Signalbox's response is promised to nobody, so the disk has no"
@@ -294,18 +302,19 @@ def dispatch(settings):
 def dispatch_latency(settings):
     options = ["--clients", 64, "--workers", 64, *timed(settings)]
 
-    def entries():
+    def entries(*more):
         return [
-            Entry("Signalbox", "signalbox", "memory", "dispatch", "http", options),
-            Entry("gearmand", "gearmand", "memory", "queue", "tcp", [*options, "--queue", "gearman"]),
-            Entry("Redis", "redis", "memory", "queue", "tcp", [*options, "--queue", "redis"]),
+            Entry("Signalbox", "signalbox", "memory", "dispatch", "http", [*options, *more]),
+            Entry("gearmand", "gearmand", "memory", "queue", "tcp", [*options, *more, "--queue", "gearman"]),
+            Entry("Redis", "redis", "memory", "queue", "tcp", [*options, *more, "--queue", "redis"]),
         ]
 
     full = Case("as many as it can", entries())
-    cases = [full, Case("half of that", entries(), half_of=(full.name, 1))]
+    cases = [full, Case("half of that", entries(), half_of=(full.name, 1)), Case("1,000 a second", entries("--rate", 1000))]
     about = (
-        "64 clients and as many workers, so that no task waits for one. Open loop in the second case: tasks are due at half of what"
-        " the same server took before, and a task's time runs from when it was due until its result is there."
+        "64 clients and as many workers, so that no task waits for one. Open loop in the later cases: tasks are due at half of what"
+        " the same server took before, or at a thousand a second, and a task's time runs from when it was due until its result is"
+        " there."
     )
     return Family("dispatch-latency", "Added latency", "tasks", about, cases, None, more=LATENCIES)
 

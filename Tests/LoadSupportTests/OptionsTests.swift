@@ -27,9 +27,11 @@ import Testing
 
     @Test("a dispatch, an idle, an http")
     func others() throws {
-        let dispatch = try parse("dispatch --url http://127.0.0.1:9 --clients 2 --workers 3 --group g --async --poll 0 --path /v1/x")
+        let dispatch = try parse(
+            "dispatch --url http://127.0.0.1:9 --clients 2 --workers 3 --concurrency 4 --group g --async --poll 0 --path /v1/x")
         #expect(dispatch.clients == 2)
         #expect(dispatch.workers == 3)
+        #expect(dispatch.concurrency == 4)
         #expect(dispatch.group == "g")
         #expect(dispatch.wish == .resultLater)
         #expect(dispatch.rate == nil)
