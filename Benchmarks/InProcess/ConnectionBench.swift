@@ -2,7 +2,9 @@
 // them. Everything of ours but the reactor's row is in the figures, the kernel's share is not. Prints a line for each subject.
 //
 // Each `watcher` has a task of its own; the tasks are given in before, and what they weigh is told apart. The `crowd` watches one task.
+// With tokens each connection shows one, of a user of its own; signing it is in the time.
 import Base
+import Dialects
 import Domain
 import Gateway
 import Glibc
@@ -29,6 +31,7 @@ struct ConnectionBench {
         var connections = 1_000_000
         var role = Role.echo
         var publications = 20
+        var showsTokens = false
         var rest = arguments[...]
         while let option = rest.popFirst() {
             let value = rest.popFirst() ?? ""
@@ -36,28 +39,46 @@ struct ConnectionBench {
             case ("--connections", let count?, _) where count > 0: connections = count
             case ("--publications", let count?, _) where count > 0: publications = count
             case ("--role", _, let named?): role = named
+            case ("--tokens", _, _) where value == "yes" || value == "no": showsTokens = value == "yes"
             default:
-                fail("usage: connections [--connections N] [--role echo|worker|http|watcher|crowd|hub|socketio|monitor] [--publications N]")
+                fail(
+                    "usage: connections [--connections N] [--role echo|worker|http|watcher|crowd|hub|socketio|monitor] [--tokens yes|no] "
+                        + "[--publications N]")
             }
         }
-        var bench = ConnectionBench(connections: connections, role: role)
+        var bench = ConnectionBench(connections: connections, role: role, showsTokens: showsTokens)
         if role == .crowd { bench.publish(publications) } else { bench.run() }
     }
 
     private let connections: Int
     private let role: Role
+    /// Signs the tokens that the connections show, a user's of its own each; nil where nobody is asked.
+    private let secret: TokenSecret?
     private let driver: ServerDriver
     /// The names of the tasks, one behind the other, in memory that is there before anything is counted.
     private var taskNames: [UInt8]
 
-    private init(connections: Int, role: Role) {
+    private init(connections: Int, role: Role, showsTokens: Bool) {
         self.connections = connections
         self.role = role
+        secret = showsTokens ? ConnectionBench.makeSecret() : nil
         var limits = Limits()
         limits.queueLengthMax = connections + ConnectionBench.warmUp
         limits.connectionsMax = max(limits.connectionsMax, limits.queueLengthMax + 2)
         taskNames = role == .watcher ? [UInt8](repeating: 0, count: limits.queueLengthMax * ConnectionBench.taskNameBytes) : []
-        driver = ServerDriver(Settings(limits: limits, echoPath: SharedBytes("/echo")))
+        let authentication = secret.map { Authentication(mode: .users, keys: ConnectionBench.keys($0)) }
+        driver = ServerDriver(
+            Settings(limits: limits, echoPath: SharedBytes("/echo"), authentication: authentication ?? Authentication()))
+    }
+
+    private static func makeSecret() -> TokenSecret {
+        do throws(TokenSecretError) { return try TokenSecret(SharedBytes("0123456789abcdef0123456789abcdef")) } catch { fail("\(error)") }
+    }
+
+    private static func keys(_ secret: TokenSecret) -> TokenKeys {
+        var keys = TokenKeys()
+        do throws(TooManyTokenKeys) { try keys.add(TokenKey(secret: secret)) } catch { fail("\(error)") }
+        return keys
     }
 
     /// The table's first rows and the first message are paid before the count begins.
@@ -71,13 +92,14 @@ struct ConnectionBench {
         if role == .watcher { giveTasksIn() }
         let messages = messages
         // The same for all, but that each watcher asks for a task of its own, and each client of the hub is somebody else.
-        let common = role == .watcher || role == .hub ? nil : greeting(of: 0)
+        let common = role == .watcher || role == .hub || secret != nil ? nil : greeting(of: 0)
         for index in 0..<ConnectionBench.warmUp { open(index, common, messages) }
         checkAnswer(common, messages)
         let spent = measure { $0.open(ConnectionBench.warmUp + $1, common, messages) }
         guard driver.output > 0, driver.outbox.queuedBytes == 0 else { fail("\(driver.outbox.queuedBytes) bytes stay queued") }
         print(
-            "in-process role=\(role.rawValue) connections=\(connections) bytes_per_connection=\(spent.bytes / connections)",
+            "in-process role=\(role.rawValue) tokens=\(secret == nil ? "no" : "yes") connections=\(connections)",
+            "bytes_per_connection=\(spent.bytes / connections)",
             "resident_mib=\(spent.bytes >> 20) ns_per_connection=\(spent.nanoseconds / connections)")
     }
 
@@ -196,10 +218,16 @@ struct ConnectionBench {
     }
 
     private func greeting(of index: Int) -> [UInt8] {
+        let fields = secret.map { "Authorization: Bearer \(token(of: index, $0))\r\n" } ?? ""
         switch role {
-        case .http, .crowd: Array("GET \(target(of: index)) HTTP/1.1\r\nHost: localhost:3000\r\n\r\n".utf8)
-        case .echo, .worker, .watcher, .hub, .socketio, .monitor: ServerDriver.upgrade(target(of: index))
+        case .http, .crowd: return Array("GET \(target(of: index)) HTTP/1.1\r\nHost: localhost:3000\r\n\(fields)\r\n".utf8)
+        case .echo, .worker, .watcher, .hub, .socketio, .monitor: return ServerDriver.upgrade(target(of: index), fields)
         }
+    }
+
+    private func token(of index: Int, _ secret: TokenSecret) -> SharedBytes {
+        let claims = TokenClaims(subject: SharedBytes("user-\(index)"), expiry: WallTime(milliseconds: 1_800_000_000_000))
+        return BearerToken.make(claims, secret: secret)
     }
 
     private var messages: [[UInt8]] {

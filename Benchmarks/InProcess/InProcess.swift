@@ -2,7 +2,8 @@
 // `Server`. The kernel's share is in none of its figures.
 //
 //     in-process operations [--json] [--seconds 0.2] [--only WORD]
-//     in-process connections [--connections 1000000] [--role echo|worker|http|watcher|crowd|socketio|monitor] [--publications 20]
+//     in-process connections [--connections 1000000] [--role echo|worker|http|watcher|crowd|hub|socketio|monitor]
+//         [--tokens yes|no] [--publications 20]
 import Glibc
 
 @main
@@ -20,7 +21,7 @@ enum InProcess {
 
     private static let usage = """
         usage: in-process operations [--json] [--seconds S] [--only WORD]
-               in-process connections [--connections N] [--role ROLE] [--publications N]
+               in-process connections [--connections N] [--role ROLE] [--tokens yes|no] [--publications N]
         """
 }
 

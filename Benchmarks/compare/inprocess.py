@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 ROLES = [
     ("echo", "WebSocket, echo"), ("worker", "WebSocket, worker"), ("watcher", "WebSocket, watcher of a task of its own"),
-    ("hub", "WebSocket, user of the hub with a session and a subscription"),
+    ("watcher --tokens yes", "the same, with a token of its own"),
+    ("hub", "WebSocket, user of the hub with a session and a subscription"), ("hub --tokens yes", "the same, with a token of its own"),
     ("http", "HTTP, kept alive"), ("socketio", "Socket.IO by WebSocket, connected"),
     ("monitor", "Socket.IO by WebSocket, subscribed to everything"),
 ]
@@ -70,11 +71,13 @@ def million(settings):
     text = [f"{count:,} connections in process"]
     table = ["| role | bytes each | nanoseconds each, for all of it |", "|---|---|---|"]
     for role, name in ROLES:
-        lines, is_good = call(settings, "connections", "--connections", count, "--role", role)
+        lines, is_good = call(settings, "connections", "--connections", count, "--role", *role.split())
         faults += not is_good
         for line in lines:
             one = figures(line)
-            if "ns_per_task" in one:
+            if "ns_per_task" in one and "--tokens" in role:
+                continue
+            elif "ns_per_task" in one:
                 label, size, time = "a waiting task", one["bytes_per_task"], one["ns_per_task"]
             elif "ns_per_connection" in one:
                 label, size, time = name, one["bytes_per_connection"], one["ns_per_connection"]

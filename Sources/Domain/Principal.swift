@@ -13,14 +13,35 @@ public enum Role: Hashable, Sendable, CaseIterable {
 
 /// Who speaks. One reference: a connection keeps it as long as it lasts, and who shows nothing shares what is known of nobody.
 public struct Principal: Hashable, Sendable {
+    /// Times stand beside the word whether there is one: of a hundred thousand bearers each has 16 bytes less.
     private struct Facts: Hashable {
-        var user: SharedBytes?
-        var tasks: [TaskID] = []
-        var groups: [SharedBytes]?
-        var expiry: WallTime?
-        var issuedAt: WallTime?
-        var role = Role.user
-        var ground: Ground
+        let user: SharedBytes?
+        let tasks: [TaskID]
+        let groups: [SharedBytes]?
+        private let end: WallTime
+        private let issue: WallTime
+        private let hasEnd: Bool
+        private let hasIssue: Bool
+        let role: Role
+        let ground: Ground
+
+        init(
+            user: SharedBytes? = nil, tasks: [TaskID] = [], groups: [SharedBytes]? = nil, expiry: WallTime? = nil,
+            issuedAt: WallTime? = nil, role: Role = .user, ground: Ground
+        ) {
+            self.user = user
+            self.tasks = tasks
+            self.groups = groups
+            end = expiry ?? WallTime(milliseconds: 0)
+            issue = issuedAt ?? WallTime(milliseconds: 0)
+            hasEnd = expiry != nil
+            hasIssue = issuedAt != nil
+            self.role = role
+            self.ground = ground
+        }
+
+        var expiry: WallTime? { hasEnd ? end : nil }
+        var issuedAt: WallTime? { hasIssue ? issue : nil }
     }
 
     private final class Known: Sendable {

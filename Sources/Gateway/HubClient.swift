@@ -52,26 +52,7 @@ struct HubRequest {
 
 /// One socket of the hub.
 final class HubClient {
-    /// What it was given when it began to listen to a task.
-    struct Picture {
-        /// The publication that came next: before it there is nothing to be told.
-        let number: UInt64
-        /// The last number of the stream that was in it.
-        let sequence: UInt64
-        /// Where the client was before; nil where it has to be given a picture anew.
-        let before: UInt64?
-    }
-
-    enum Phase {
-        /// It is not greeted yet: it may wait for the journal.
-        case arriving
-        case listening(Session)
-        /// Its socket is closing: it is told no more, and was told so far when the hub's last publication had this number.
-        case leaving(Session, [StreamPosition], UInt64)
-        case gone
-    }
-
-    /// What is known of it until it is greeted, and not needed after that.
+    /// What is known of it until it has a session, and not needed after its greeting.
     final class Arrival {
         let request: HubRequest
         let peer: PeerAddress
@@ -82,45 +63,95 @@ final class HubClient {
         }
     }
 
-    /// Nil once it is greeted.
-    private(set) var arrival: Arrival?
-    var request: HubRequest? { arrival?.request }
+    /// What it was given when it began to listen to a task.
+    struct Picture {
+        /// The publication that came next: before it there is nothing to be told.
+        let number: UInt64
+        /// The last number of the stream that was in it.
+        let sequence: UInt64
+        /// Where the client was before; nil where it has to be given a picture anew.
+        let before: UInt64?
+    }
+
+    /// One whose socket is closing: it is told no more.
+    final class Departure {
+        let session: Session
+        /// How far it was told of each task, and what it began with.
+        fileprivate(set) var heard: [(position: StreamPosition, picture: Picture)]
+        /// The number of the hub's last publication before.
+        let number: UInt64
+
+        fileprivate init(_ session: Session, _ heard: [(position: StreamPosition, picture: Picture)], number: UInt64) {
+            self.session = session
+            self.heard = heard
+            self.number = number
+        }
+    }
+
+    enum Phase {
+        /// It is not greeted yet: it may wait for the journal.
+        case arriving(Arrival)
+        case listening(Session)
+        case leaving(Departure)
+        case gone
+    }
+
+    /// What most clients do not have.
+    private final class Extra {
+        var deaf: Set<TaskID> = []
+        var predecessor: ClientID?
+        /// Where it was in the tasks of which it was told what it missed, when it came back.
+        var places: [TaskID: UInt64] = [:]
+    }
+
+    var phase: Phase
+    private var extra: Extra?
     /// Whether several messages may stand in one frame, a line each.
     let isBatched: Bool
-    var phase = Phase.arriving
-    /// Tasks that it named and that are not for it: it hears nothing of them, as of a task that is not there.
-    var deaf: Set<TaskID> = []
-    /// Few: they are searched.
-    private var pictures: [(task: TaskID, picture: Picture)] = []
-    /// The session that it came back as: it may do so again, until it comes with its new name.
-    var predecessor: ClientID?
-    /// When its last sign of life was written down.
-    var touchedAt = Instant(nanoseconds: .min)
 
     init(_ request: HubRequest, from peer: PeerAddress) {
-        arrival = Arrival(request, from: peer)
+        phase = .arriving(Arrival(request, from: peer))
         isBatched = request.isBatched
     }
 
-    /// It has been told who it is.
-    func greeted() { arrival = nil }
-
-    func picture(of task: TaskID) -> Picture? { pictures.first { $0.task == task }?.picture }
-
-    /// - Parameter picture: nil where it listens no more.
-    func set(_ picture: Picture?, of task: TaskID) {
-        pictures.removeAll { $0.task == task }
-        if let picture { pictures.append((task, picture)) }
-        if pictures.isEmpty { pictures = [] }
+    /// What it said of itself; nil once it has a session.
+    var arrival: Arrival? {
+        if case .arriving(let arrival) = phase { arrival } else { nil }
     }
 
-    /// Nil before the greeting and after the end.
-    var session: Session? {
-        switch phase {
-        case .listening(let session), .leaving(let session, _, _): session
-        case .arriving, .gone: nil
-        }
+    private func ownExtra() -> Extra {
+        let own = extra ?? Extra()
+        extra = own
+        return own
     }
+
+    // MARK: Having been here before
+
+    /// The session that it came back as: it may do so again, until it comes with its new name.
+    var predecessor: ClientID? { extra?.predecessor }
+
+    func cameBack(as predecessor: ClientID) { ownExtra().predecessor = predecessor }
+
+    /// It begins to listen to a task, or listens no more.
+    ///
+    /// - Parameter before: where it was, and from where on it is told what it missed; nil where it is given a picture.
+    func began(_ task: TaskID, after before: UInt64?) {
+        if let before { ownExtra().places[task] = before } else { extra?.places[task] = nil }
+    }
+
+    // MARK: What is not for it
+
+    /// Tasks that it named and that are not for it: it hears nothing of them, as of a task that is not there.
+    var deaf: Set<TaskID> { extra?.deaf ?? [] }
+
+    func deafen(to task: TaskID) { ownExtra().deaf.insert(task) }
+
+    /// It is deaf to the task no more.
+    ///
+    /// - Returns: whether it was.
+    func hear(of task: TaskID) -> Bool { extra?.deaf.remove(task) != nil }
+
+    // MARK: The end
 
     /// Whether it is told what happens.
     var isListening: Bool {
@@ -130,22 +161,31 @@ final class HubClient {
     /// Its socket is closing: from now on it is told nothing, and how far it was told is kept.
     func leave(_ broker: Broker) {
         guard case .listening(let session) = phase else { return }
-        let positions = broker.hub.positions(of: session.subscriber).map { task, sequence in
-            guard let record = broker.task(task) else { return StreamPosition(task: task, epoch: 0, sequence: 0) }
-            return StreamPosition(
-                task: task, epoch: record.stream.origin.epoch, sequence: sequence,
-                isOver: record.state.isTerminal && sequence == record.sequence)
+        let heard = broker.hub.positions(of: session.subscriber).map { listener in
+            // A picture of nothing leaves out nothing: who never saw it is told all.
+            let before = listener.pictureSequence == 0 ? 0 : extra?.places[listener.task]
+            return (
+                position: HubClient.position(of: listener, broker.task(listener.task)),
+                picture: Picture(number: listener.joined + 1, sequence: listener.pictureSequence, before: before)
+            )
         }
         broker.hub.leave(session.subscriber)
-        phase = .leaving(session, positions, broker.hub.number)
+        phase = .leaving(Departure(session, heard, number: broker.hub.number))
+    }
+
+    private static func position(of listener: ListenerPosition, _ record: TaskRecord?) -> StreamPosition {
+        guard let record else { return StreamPosition(task: listener.task, epoch: 0, sequence: 0) }
+        return StreamPosition(
+            task: listener.task, epoch: record.stream.origin.epoch, sequence: listener.sequence,
+            isOver: record.state.isTerminal && listener.sequence == record.sequence)
     }
 
     /// Of what it was to be told of a task only so much was on its way when its socket closed.
     func rewind(_ id: TaskID, to sequence: UInt64) {
-        guard case .leaving(let session, var positions, let number) = phase,
-            let index = positions.firstIndex(where: { $0.task == id })
+        guard case .leaving(let departure) = phase,
+            let index = departure.heard.firstIndex(where: { $0.position.task == id })
         else { return }
-        positions[index] = StreamPosition(task: id, epoch: positions[index].epoch, sequence: sequence)
-        phase = .leaving(session, positions, number)
+        let epoch = departure.heard[index].position.epoch
+        departure.heard[index].position = StreamPosition(task: id, epoch: epoch, sequence: sequence)
     }
 }

@@ -10,16 +10,16 @@ extension HubService {
 
     /// Keeps the session for as long as its client may come back.
     func park(_ conversation: WebSocketConversation, _ client: HubClient, at now: Instant) {
-        guard case .leaving(let session, let heard, let number) = client.phase else { return }
-        let unsent = firstUnsent(conversation, upTo: number)
-        let positions = heard.map { reached($0, client.picture(of: $0.task), firstUnsent: unsent) }
+        guard case .leaving(let departure) = client.phase else { return }
+        let unsent = firstUnsent(conversation, upTo: departure.number)
+        let positions = departure.heard.map { reached($0.position, $0.picture, firstUnsent: unsent) }
         let silent = client.deaf.map { StreamPosition(task: $0, epoch: 0, sequence: 0) }
         // Whose token was revoked is not waited for.
         if !context.revocations.covers(conversation.principal) {
             resumable.park(
-                session, positions + silent, after: client.predecessor, of: conversation.principal.credential, at: now)
+                departure.session, positions + silent, after: client.predecessor, of: conversation.principal.credential, at: now)
         }
-        end(session, conversation, client, at: now)
+        end(departure.session, conversation, client, at: now)
     }
 
     /// The first number of which not all has surely gone out, also once the connection is closed; nil where all has that was told before
@@ -31,8 +31,8 @@ extension HubService {
     }
 
     /// Where the client surely is, where not all that it was told may have gone out: at what went out before.
-    private func reached(_ position: StreamPosition, _ picture: HubClient.Picture?, firstUnsent: UInt64?) -> StreamPosition {
-        guard let first = firstUnsent, let picture, let task = context.broker.task(position.task),
+    private func reached(_ position: StreamPosition, _ picture: HubClient.Picture, firstUnsent: UInt64?) -> StreamPosition {
+        guard let first = firstUnsent, let task = context.broker.task(position.task),
             task.stream.origin.epoch == position.epoch
         else { return position }
         func at(_ sequence: UInt64) -> StreamPosition {
@@ -66,8 +66,7 @@ extension HubService {
     ///
     /// A socket that still bears the name is a dead one that nobody has noticed: the client has a new one. What came out of the session
     /// before, a socket or another session, was a way that led nowhere: else the client would come with that one's name.
-    func surrender(_ former: ClientID, to client: HubClient, at now: Instant) -> ParkedSession? {
-        guard let user = client.request?.owner else { return nil }
+    func surrender(_ former: ClientID, to user: SharedBytes, at now: Instant) -> ParkedSession? {
         if let session = sessions[former], session.user == user, let (conversation, client) = socket(of: former) {
             client.leave(context.broker)
             park(conversation, client, at: now)
@@ -80,7 +79,7 @@ extension HubService {
         if let heir = parked.heir {
             if let (conversation, client) = socket(of: heir) {
                 client.leave(context.broker)
-                if case .leaving(let session, _, _) = client.phase { end(session, conversation, client, at: now) }
+                if case .leaving(let departure) = client.phase { end(departure.session, conversation, client, at: now) }
                 abandon(conversation)
             }
             drop(heir, of: user, at: now)
@@ -98,9 +97,9 @@ extension HubService {
     }
 
     /// Where the client says it is goes before where the server believes it to be; nobody is further than the stream.
-    func position(claimed parked: StreamPosition, _ client: HubClient) -> StreamPosition {
+    func position(claimed parked: StreamPosition, _ request: HubRequest) -> StreamPosition {
         var position = parked
-        if let seen = client.request?.seen[parked.task], parked.epoch != 0 {
+        if let seen = request.seen[parked.task], parked.epoch != 0 {
             // The end that it was told it may not have got.
             let isOver = parked.isOver && seen >= parked.sequence
             position = StreamPosition(
@@ -114,7 +113,7 @@ extension HubService {
             // What it knew to its end is over, and this is another: all of it is new.
             return position.isOver ? beginning(of: task, after: position.sequence) : position
         }
-        guard client.request?.seen[parked.task] != nil else { return position }
+        guard request.seen[parked.task] != nil else { return position }
         return StreamPosition(task: parked.task, epoch: epoch, sequence: min(position.sequence, task.sequence))
     }
 
@@ -129,7 +128,7 @@ extension HubService {
     func found(_ conversation: WebSocketConversation, _ client: HubClient, number: UInt32, _ content: Finding.Content, at now: Instant) {
         guard replayer.found(conversation.id, number: number, content) else { return }
         context.release(conversation)
-        guard let former = client.request?.formerly else { return }
+        guard let former = client.arrival?.request.formerly else { return }
         resume(conversation, client, former, at: now)
         replayer.end(conversation.id)
     }
@@ -144,14 +143,14 @@ extension HubService {
     /// Greets a client as who it was, and tells it what it missed.
     func resume(_ conversation: WebSocketConversation, _ client: HubClient, _ former: ClientID, at now: Instant) {
         // While the journal was read the session may have ended, or another socket may have come with its name.
-        guard let parked = surrender(former, to: client, at: now) else { return greet(conversation, client, at: now) }
+        guard let request = client.arrival?.request else { return }
+        guard let parked = surrender(former, to: request.owner, at: now) else { return greet(conversation, client, at: now) }
         guard let session = enter(conversation, client, at: now) else { return }
         if let predecessor = parked.predecessor { drop(predecessor, of: session.user, at: now) }
         resumable.succeed(parked.id, by: session.id)
-        client.predecessor = parked.id
+        client.cameBack(as: parked.id)
         context.metrics.hubReturns += 1
-        let returns = parked.positions.sorted { $0.task < $1.task }.map { restore($0, conversation, client, session) }
-        client.greeted()
+        let returns = parked.positions.sorted { $0.task < $1.task }.map { restore($0, request, conversation, client, session) }
         let wall = context.moment(now).wall
         let resumptions = returns.map { HubDialect.Resumption($0.task, isRecovered: $0.missed != nil) }
         sender.tell(conversation) { HubDialect.writeReconnected(session.id, formerly: former, resumptions, at: wall, to: &$0) }
@@ -172,9 +171,9 @@ extension HubService {
 
     /// Listens to a task again, from where the client is.
     private func restore(
-        _ parked: StreamPosition, _ conversation: WebSocketConversation, _ client: HubClient, _ session: Session
+        _ parked: StreamPosition, _ request: HubRequest, _ conversation: WebSocketConversation, _ client: HubClient, _ session: Session
     ) -> Return {
-        let position = position(claimed: parked, client)
+        let position = position(claimed: parked, request)
         guard context.broker.task(parked.task) != nil else {
             listen(conversation, client, session, to: parked.task)
             // Where there never was such a task, or its end was told, there was nothing to miss.

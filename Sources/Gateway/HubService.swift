@@ -36,11 +36,12 @@ final class HubService {
 
     /// Greets a client, as a new one or as who it was.
     func opened(_ conversation: WebSocketConversation, _ client: HubClient, at now: Instant) {
-        guard let former = client.request?.formerly, let parked = surrender(former, to: client, at: now) else {
+        guard let request = client.arrival?.request else { return }
+        guard let former = request.formerly, let parked = surrender(former, to: request.owner, at: now) else {
             return greet(conversation, client, at: now)
         }
         // What memory does not hold any more is read back first; until then the client is nobody yet.
-        let positions = parked.positions.map { position(claimed: $0, client) }.filter { maySee($0.task, conversation) }
+        let positions = parked.positions.map { position(claimed: $0, request) }.filter { maySee($0.task, conversation) }
         if replayer.begin(conversation.id, positions) { return context.hold(conversation) }
         resume(conversation, client, former, at: now)
     }
@@ -49,7 +50,6 @@ final class HubService {
         guard let session = enter(conversation, client, at: now) else { return }
         let wall = context.moment(now).wall
         sender.tell(conversation) { HubDialect.writeConnected(session.id, at: wall, to: &$0) }
-        client.greeted()
     }
 
     /// The socket of a session.
@@ -73,19 +73,17 @@ final class HubService {
             return nil
         }
         let session = sessions.open(
-            user: request.owner, project: request.project, subscriber: subscriber, target: conversation.id.raw, address: arrival.peer.host,
-            agent: request.agent, at: wall)
+            user: request.owner, project: request.project, subscriber: subscriber, target: conversation.id.raw, at: now)
         guard let session else {
             hub.leave(subscriber)
             sender.close(conversation, .overloaded)
             return nil
         }
         client.phase = .listening(session)
-        client.touchedAt = now
         context.metrics.hubClients = sessions.count
         context.recorder.append(.sessionOpened(SessionRow(
-            opening: session.id.text, userID: session.user, projectID: session.project ?? .empty, ipAddress: session.address,
-            userAgent: session.agent, at: wall)))
+            opening: session.id.text, userID: session.user, projectID: session.project ?? .empty, ipAddress: arrival.peer.host,
+            userAgent: request.agent, at: wall)))
         // Not its name, which is a secret: who knows it speaks for the client.
         context.log.debug("hub client connected", ("connection", conversation.id), ("peer", arrival.peer))
         return session
@@ -95,7 +93,7 @@ final class HubService {
 
     func hear(_ text: Span<UInt8>, from client: HubClient, _ conversation: WebSocketConversation, at now: Instant) {
         guard case .listening(let session) = client.phase else { return }
-        noteLife(of: session, client, at: now)
+        noteLife(of: session, at: now)
         do throws(JSONError) {
             try context.index.build(from: text)
         } catch {
@@ -115,11 +113,10 @@ final class HubService {
     }
 
     /// It speaks, so it is alive. That it has heard its name is not said by that: clients speak before they listen.
-    private func noteLife(of session: Session, _ client: HubClient, at now: Instant) {
+    private func noteLife(of session: Session, at now: Instant) {
+        session.countMessage()
+        guard session.isToBeNoted(at: now, every: HubService.touchInterval) else { return }
         let wall = context.moment(now).wall
-        session.countMessage(at: wall)
-        guard now - client.touchedAt >= HubService.touchInterval else { return }
-        client.touchedAt = now
         context.recorder.append(.sessionTouched(SessionTouch(clientID: session.id.text, at: wall, messageCount: session.messageCount)))
     }
 
@@ -204,18 +201,17 @@ final class HubService {
             hub.unsubscribe(session.subscriber, from: .task(id))
             return deafen(client, conversation.id, to: id)
         }
-        if client.deaf.remove(id) != nil { forget(conversation.id, deafTo: id) }
+        if client.hear(of: id) { forget(conversation.id, deafTo: id) }
         // There is room: names are counted before one is added.
         _ = try? hub.subscribe(session.subscriber, to: .task(id), from: task?.sequence ?? 0)
-        client.set(
-            HubClient.Picture(number: hub.number + 1, sequence: task?.sequence ?? 0, before: task == nil ? 0 : before), of: id)
+        client.began(id, after: before)
         context.outbox.note(hub.number + 1, for: conversation.id)
     }
 
     private func unsubscribe(_ conversation: WebSocketConversation, _ client: HubClient, _ session: Session, from id: TaskID) {
         context.broker.hub.unsubscribe(session.subscriber, from: .task(id))
-        client.set(nil, of: id)
-        if client.deaf.remove(id) != nil { forget(conversation.id, deafTo: id) }
+        client.began(id, after: nil)
+        if client.hear(of: id) { forget(conversation.id, deafTo: id) }
         let topics = topics(of: client, session)
         sender.tell(conversation) { HubDialect.writeUnsubscribed(topics, to: &$0) }
     }
@@ -243,8 +239,8 @@ final class HubService {
     // MARK: Who may not hear
 
     private func deafen(_ client: HubClient, _ id: ConnectionID, to task: TaskID) {
-        client.set(nil, of: task)
-        client.deaf.insert(task)
+        client.began(task, after: nil)
+        client.deafen(to: task)
         deaf[task, default: []].insert(id)
     }
 

@@ -162,7 +162,8 @@ final class Upgrades {
             }
             let agent = head.value(.userAgent).map { SharedBytes(copying: bytes.extracting($0)) } ?? .empty
             return .hubClient(HubRequest(
-                user: user ?? principal.user, project: project,
+                // Where both are the same, one name in memory is enough.
+                user: user == principal.user ? principal.user : user ?? principal.user, project: project,
                 formerly: try query.value(of: "old_client_id").flatMap { ClientID($0.span) }, seen: seen, isBatched: batch != nil,
                 agent: agent))
         } catch {

@@ -117,7 +117,7 @@ final class UserWatchService {
         let wall = context.moment(now).wall
         sender.tell(conversation) { UserDialect.writeRefreshed(at: wall, to: &$0) }
         guard let subscriber = watcher.subscriber else { return }
-        for (id, _) in context.broker.hub.positions(of: subscriber) {
+        for id in context.broker.hub.positions(of: subscriber).map(\.task) {
             if let task = context.broker.task(id), conversation.principal.maySee(taskOwner: task.user, taskID: id) { continue }
             context.broker.hub.unsubscribe(subscriber, from: .task(id))
             sender.tell(conversation) { UserDialect.writeUnsubscribed(id, to: &$0) }

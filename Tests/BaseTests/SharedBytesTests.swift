@@ -51,4 +51,19 @@ import Testing
             _ = SharedBytes("abc")[1..<3][0..<3]
         }
     }
+
+    @Test("what is kept long keeps no larger block: a slice is copied, and a block of its own is not")
+    func compact() {
+        let message = SharedBytes(String(repeating: "x", count: 1_000))
+        #expect(message.compact.block === message.block)
+        for slice in [message[0..<5], message[10..<1_000], message[0..<0]] {
+            #expect(slice.compact == slice && slice.compact.block !== message.block)
+        }
+        let name = SharedBytes("name")
+        #expect(name.compact.block === name.block)
+        var writer = ByteWriter(capacity: 1_000)
+        writer.append("name")
+        let written = writer.take()
+        #expect(written.compact == name && written.compact.block !== written.block)
+    }
 }

@@ -195,8 +195,7 @@ struct HubChanceTests {
 
         func connect(_ client: Client?) throws -> (Client, SubscriberID) {
             let id = try #require(hub.enter(.hub, target: 0))
-            let opened = sessions.open(
-                user: Self.users[0], project: nil, subscriber: id, address: .empty, agent: .empty, at: WallTime(milliseconds: 0))
+            let opened = sessions.open(user: Self.users[0], project: nil, subscriber: id, at: now)
             let session = try #require(opened)
             let client = client ?? Client(.connected(session))
             client.place = .connected(session)

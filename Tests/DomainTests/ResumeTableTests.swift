@@ -9,8 +9,7 @@ struct ResumeTableTests {
     private static func session(_ user: String, _ number: UInt64 = 1) -> Session {
         var table = SessionTable(sessionsMax: 1, random: Randomness(seed: number))
         let session = table.open(
-            user: SharedBytes(user), project: nil, subscriber: SubscriberID(slot: 0, generation: 1), address: .empty, agent: .empty,
-            at: WallTime(milliseconds: 0))
+            user: SharedBytes(user), project: nil, subscriber: SubscriberID(slot: 0, generation: 1), at: at(0))
         guard let session else { preconditionFailure("an empty table takes one") }
         return session
     }

@@ -1,4 +1,4 @@
-// SessionTableTests: who is connected, how many each user and project has, and what is kept of a client's words.
+// SessionTableTests: who is connected, and how many each user and project has.
 import Base
 import Testing
 import TestSupport
@@ -8,43 +8,51 @@ import TestSupport
 struct SessionTableTests {
     private static let someone = SubscriberID(slot: 1, generation: 1)
 
-    private static func open(_ table: inout SessionTable, _ user: String, _ project: String? = nil, agent: String = "") -> Session? {
+    private static func open(_ table: inout SessionTable, _ user: String, _ project: String? = nil) -> Session? {
         table.open(
-            user: SharedBytes(user), project: project.map { SharedBytes($0) }, subscriber: someone, address: SharedBytes("10.0.0.1"),
-            agent: SharedBytes(agent), at: WallTime(milliseconds: 1_000))
+            user: SharedBytes(user), project: project.map { SharedBytes($0) }, subscriber: someone, target: 7,
+            at: Instant(nanoseconds: 5_000_000_000))
     }
 
     @Test("a session is found by its name until it is closed, once")
     func life() throws {
         var table = SessionTable(sessionsMax: 2, random: Randomness(seed: 1))
-        let session = try #require(Self.open(&table, "u", "p", agent: "curl"))
-        #expect(table[session.id] === session && session.subscriber == Self.someone && session.agent == SharedBytes("curl"))
-        #expect(session.connectedAt == session.lastActiveAt && session.messageCount == 0)
-        session.countMessage(at: WallTime(milliseconds: 1_500))
-        #expect(session.lastActiveAt == WallTime(milliseconds: 1_500) && session.messageCount == 1)
-        #expect(session.connectedAt == WallTime(milliseconds: 1_000))
+        let session = try #require(Self.open(&table, "u", "p"))
+        #expect(table[session.id] === session && session.subscriber == Self.someone && session.target == 7)
+        #expect(session.user == SharedBytes("u") && session.project == SharedBytes("p") && session.messageCount == 0)
+        session.countMessage()
+        #expect(session.messageCount == 1)
         #expect(Self.open(&table, "u") != nil)
         #expect(Self.open(&table, "u") == nil)
         #expect(table.close(session.id) === session && table.close(session.id) == nil && table[session.id] == nil)
         #expect(Self.open(&table, "u") != nil)
     }
 
-    @Test(
-        "a long text is cut between two characters",
-        arguments: [("abcdef", "abcd"), ("abc", "abc"), ("abcé", "abc"), ("abé", "abé"), ("ab\u{20ac}", "ab"), ("\u{1f600}x", "\u{1f600}")])
-    func cut(_ given: String, _ kept: String) throws {
-        var table = SessionTable(sessionsMax: 1, addressBytesMax: 4, agentBytesMax: 4, random: Randomness(seed: 1))
-        let session = try #require(Self.open(&table, "u", agent: given))
-        #expect(session.agent == SharedBytes(kept) && session.address == SharedBytes("10.0"))
+    @Test("a sign of life is noted once in a while, over seven weeks and more")
+    func signs() throws {
+        var table = SessionTable(sessionsMax: 1, random: Randomness(seed: 1))
+        let session = try #require(Self.open(&table, "u"))
+        func isNoted(_ seconds: Int64) -> Bool {
+            session.isToBeNoted(at: Instant(nanoseconds: seconds * 1_000_000_000), every: .seconds(60))
+        }
+        #expect([64, 65, 66, 124, 125].map(isNoted) == [false, true, false, false, true])
+        let wrap = Int64(UInt32.max) / 1_000
+        #expect([wrap - 10, wrap + 40, wrap + 51, wrap + 52].map(isNoted) == [true, false, true, false])
     }
 
-    @Test("bytes without a beginning of a character are cut to nothing, not further")
-    func continuations() {
-        var table = SessionTable(sessionsMax: 1, addressBytesMax: 4, agentBytesMax: 4, random: Randomness(seed: 1))
-        let session = table.open(
-            user: .empty, project: nil, subscriber: Self.someone, address: .empty,
-            agent: SharedBytes([UInt8](repeating: 0x80, count: 9)), at: WallTime(milliseconds: 0))
-        #expect(session?.agent.isEmpty == true)
+    @Test("the sessions of a user share one name, in bytes of its own")
+    func names() throws {
+        var table = SessionTable(sessionsMax: 2, random: Randomness(seed: 1))
+        let query = SharedBytes("user_id=" + String(repeating: "x", count: 100))
+        let opened = [query[8..<11], SharedBytes("xxx")].compactMap {
+            table.open(user: $0, project: nil, subscriber: Self.someone, at: Instant(nanoseconds: 0))?.user
+        }
+        try #require(opened.count == 2)
+        #expect(address(opened[0]) == address(opened[1]) && address(opened[0]) != address(query[8..<11]))
+    }
+
+    private func address(_ bytes: SharedBytes) -> UInt {
+        unsafe bytes.span.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) }
     }
 
     @Test("random sessions agree with dictionaries", arguments: 1...5)

@@ -27,6 +27,13 @@ public struct SharedBytes: @unchecked Sendable {
 
         @inlinable var base: UnsafeMutablePointer<UInt8> { unsafe header }
 
+        /// Whether it is clearly larger than so many bytes; what a writer filled counts as larger.
+        func hasRoom(forMoreThan count: Int) -> Bool {
+            let own = unsafe withUnsafeMutablePointerToElements { unsafe $0 }
+            // The allocator rounds up to 16.
+            return unsafe base != own || capacity > count + 32
+        }
+
         deinit {
             // Its own bytes begin 24 behind the block, where no other allocation begins: those lie at multiples of 16.
             let own = unsafe withUnsafeMutablePointerToElements { unsafe $0 }
@@ -91,6 +98,12 @@ public struct SharedBytes: @unchecked Sendable {
     public subscript(range: Range<Int>) -> SharedBytes {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "slice \(range) of \(count) bytes")
         return SharedBytes(block: block, start: start + UInt32(range.lowerBound), length: UInt32(range.count))
+    }
+
+    /// The same bytes in a block that is hardly larger than they are: what is kept long is not to keep a whole message in memory. Costs
+    /// nothing where they have one.
+    public var compact: SharedBytes {
+        start == 0 && !block.hasRoom(forMoreThan: count) ? self : SharedBytes(copying: span)
     }
 
     /// The address of the bytes, valid while this value or a copy of it lives.

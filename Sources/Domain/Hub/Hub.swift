@@ -14,6 +14,17 @@ public enum SubscriptionRefusal: Error {
     case tooMany
 }
 
+/// How far somebody who listens to a task by name is in its stream.
+public struct ListenerPosition: Sendable {
+    public let task: TaskID
+    /// The last sequence number that was in its picture or was delivered since.
+    public let sequence: UInt64
+    /// The last sequence number that was in its picture; 0 for nothing.
+    public let pictureSequence: UInt64
+    /// The number of the last publication when it was given the picture: what came after it is not in there.
+    public let joined: UInt64
+}
+
 /// Everybody who listens, and to what.
 public final class Hub {
     private var subscribers: SlotTable<SubscriberID, Subscriber>
@@ -363,14 +374,16 @@ public final class Hub {
         return (0..<subscribers[id].count).compactMap { topics[subscribers[id][$0].topic].topic }
     }
 
-    /// The tasks that the subscriber listens to by name, and the last sequence number of each that was in its picture or was delivered
-    /// since.
-    public func positions(of id: SubscriberID) -> [(task: TaskID, sequence: UInt64)] {
+    /// How far the subscriber is in each task that it listens to by name, in no order.
+    public func positions(of id: SubscriberID) -> [ListenerPosition] {
         guard subscribers.contains(id) else { return [] }
         return (0..<subscribers[id].count).compactMap { index in
             let subscription = subscribers[id][index]
-            guard case .task(let task) = topics[subscription.topic].topic else { return nil }
-            return (task, max(subscription.sequence, topics[subscription.topic].delivered))
+            let topic = subscription.topic
+            guard case .task(let task) = topics[topic].topic else { return nil }
+            return ListenerPosition(
+                task: task, sequence: max(subscription.sequence, topics[topic].delivered), pictureSequence: subscription.sequence,
+                joined: topics[topic].list[Int(subscription.position)].joined)
         }
     }
 

@@ -28,10 +28,10 @@ public enum Topic: Hashable, Sendable {
     var owned: Topic {
         switch self {
         case .task: self
-        case .user(let name): .user(SharedBytes(copying: name.span))
-        case .project(let name): .project(SharedBytes(copying: name.span))
+        case .user(let name): .user(name.compact)
+        case .project(let name): .project(name.compact)
         case .channel, .ownedActivities: self
-        case .activities(let name): .activities(of: SharedBytes(copying: name.span))
+        case .activities(let name): .activities(of: name.compact)
         }
     }
 }
