@@ -94,7 +94,7 @@ struct Recorder {
 
     /// Moves the records that the disk may be given now to `list`.
     mutating func take(into list: inout [RecordEntry]) {
-        list.removeAll(keepingCapacity: true)
+        list.empty()
         if unwritten.isEmpty { swap(&list, &entries) }
     }
 

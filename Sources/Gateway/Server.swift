@@ -201,7 +201,7 @@ public final class Server {
 
     /// Moves the jobs that were found since the last call to `jobs`.
     public func takeJobs(into jobs: inout [Job]) {
-        jobs.removeAll(keepingCapacity: true)
+        jobs.empty()
         swap(&jobs, &context.jobs)
     }
 
@@ -210,7 +210,7 @@ public final class Server {
     /// Moves what is to be done outside since the last call to `errands`: figures are answered by `sampled`, connections by `connected` or
     /// `notConnected`. A server that stops wants nothing any more.
     public func takeErrands(into errands: inout [Errand]) {
-        errands.removeAll(keepingCapacity: true)
+        errands.empty()
         swap(&errands, &context.errands)
         if !isAtWork { errands.removeAll() }
     }
@@ -308,7 +308,7 @@ public final class Server {
 
     /// Moves the questions that were asked since the last call to `inquiries`; each is answered by `found`.
     public func takeInquiries(into inquiries: inout [Inquiry]) {
-        inquiries.removeAll(keepingCapacity: true)
+        inquiries.empty()
         swap(&inquiries, &context.inquiries)
     }
 

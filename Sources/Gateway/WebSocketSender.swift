@@ -226,7 +226,7 @@ final class WebSocketSender {
             flushLines(of: conversation)
             conversation.settleHolding()
         }
-        batching.removeAll(keepingCapacity: true)
+        batching.empty()
     }
 
     private func flushLines(of conversation: WebSocketConversation) {

@@ -117,7 +117,10 @@ final class WebSocketService {
     ) -> Outcome {
         let limits: WebSocketLimits
         if case .socketClient = conversation.role { limits = sockets.webSocketLimits } else { limits = context.webSocketLimits }
-        if case .echo = conversation.role { sender.sendBack(&bytes, &position, limits, to: conversation) }
+        if case .echo = conversation.role {
+            sender.sendBack(&bytes, &position, limits, to: conversation)
+            if position == bytes.count { return .taken }
+        }
         let (pace, waits) = pace(of: conversation.role)
         let isBounded = pace.isBounded
         while !isHeldUp(conversation) {

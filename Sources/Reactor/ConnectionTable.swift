@@ -39,6 +39,14 @@ struct ConnectionTable: ~Copyable {
         var phase = Phase.free
         var throttle = Throttle()
         var transport = Transport.plain
+
+        /// Whether it is watched as one that reads, has sent everything and is held back by nothing: most are, most of the time.
+        @inline(__always)
+        var isAtRest: Bool {
+            phase == .open && throttle.isEmpty && transport == .plain && interest == Record.restInterest
+        }
+
+        private static let restInterest = UInt16(Interest([.input, .peerEnd]).rawValue)
     }
 
     /// What bytes go through.

@@ -14,6 +14,7 @@ extension EventLoop {
         var firstNew = 0
         if flushHead == flushLine.count {
             flushHead = 0
+            guard outbox.hasDirty || !flushLine.isEmpty else { return outbox.endTurn() }
             outbox.takeDirty(into: &flushLine)
         } else {
             flushLine.removeFirst(flushHead)
@@ -59,6 +60,8 @@ extension EventLoop {
             }
         } else if isEnding {
             return unsafe allSent(id, record)
+        } else if unsafe record.pointee.isAtRest, marks.isDisjoint(with: [.readingPaused, .endUnheard]) {
+            return
         }
         unsafe holdBack(record, marks, waiting)
         unsafe rewatch(id, record, marks, waiting)
@@ -222,10 +225,10 @@ extension EventLoop {
         // What the host makes of it has its turn at once.
         hasMore = !endings.isEmpty
         for ending in endings { host.closed(ending.id, ending.cause, at: now) }
-        endings.removeAll(keepingCapacity: true)
+        endings.empty()
         for id in dead { close(id) }
         figures.reaped = dead.count
-        dead.removeAll(keepingCapacity: true)
+        dead.empty()
     }
 
     func close(_ id: ConnectionID) {

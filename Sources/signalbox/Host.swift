@@ -263,6 +263,6 @@ final class Host: LoopHost {
             // A pool whose line is full leaves the work to the loop: slower for everybody, lost for nobody.
             if !isRunning { mailbox.post(job.perform(limits: limits)) }
         }
-        jobs.removeAll(keepingCapacity: true)
+        jobs.empty()
     }
 }

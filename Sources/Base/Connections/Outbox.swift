@@ -195,7 +195,7 @@ public final class Outbox {
 
     /// The connections that asked for room and have it.
     public func takeRoomy(into list: inout [ConnectionID]) {
-        list.removeAll(keepingCapacity: true)
+        list.empty()
         swap(&list, &roomy)
     }
 
@@ -314,7 +314,7 @@ public final class Outbox {
 
     /// The connections that were appended to or marked since the last call; each is taken off the list and is to be looked at now.
     public func takeDirty(into list: inout [ConnectionID]) {
-        list.removeAll(keepingCapacity: true)
+        list.empty()
         swap(&list, &dirty)
         for id in list {
             guard let row = unsafe row(id) else { continue }

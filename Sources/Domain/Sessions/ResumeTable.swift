@@ -69,8 +69,8 @@ public struct ResumeTable {
 
     public var count: Int { slots.count }
 
-    /// When the next session is given up.
-    public var nextExpiry: Instant? { parked[parked.first]?.expiry }
+    /// When the next session is given up. It stands by itself: it is asked for in every turn.
+    public private(set) var nextExpiry: Instant?
 
     /// Keeps a session whose socket is gone; the oldest give way where there are too many.
     ///
@@ -89,6 +89,7 @@ public struct ResumeTable {
             predecessor: predecessor, expiry: now + waitMax)
         slots[entry.id] = parked.append(entry)
         bytes += entry.byteCount
+        if nextExpiry == nil { nextExpiry = entry.expiry }
         while count > sessionsMax || bytes > bytesMax, let oldest = parked[parked.first] {
             drop(oldest.id)
             shed += 1
@@ -118,7 +119,7 @@ public struct ResumeTable {
 
     /// Gives up the sessions whose time is up.
     public mutating func expire(at now: Instant) {
-        while let oldest = parked[parked.first], oldest.expiry <= now { drop(oldest.id) }
+        while let nextExpiry, nextExpiry <= now, let oldest = parked[parked.first] { drop(oldest.id) }
     }
 
     /// Gives up the sessions whose clients may not come back.
@@ -136,7 +137,10 @@ public struct ResumeTable {
     }
 
     private mutating func drop(_ id: ClientID) {
-        guard let slot = slots.removeValue(forKey: id), let entry = parked.remove(slot) else { return }
+        guard let slot = slots.removeValue(forKey: id) else { return }
+        let wasFirst = slot == parked.first
+        guard let entry = parked.remove(slot) else { return }
+        if wasFirst { nextExpiry = parked[parked.first]?.expiry }
         bytes -= entry.byteCount
         if slots.isEmpty { slots = [:] }
     }
