@@ -8,7 +8,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 LIBRARIES := libssl-dev libsqlite3-dev zlib1g-dev pkg-config
-TOOLS := curl jq openssl python3-venv nodejs node-ws node-typescript node-react-dom node-jsdom chromium
+TOOLS := curl jq openssl python3-venv nodejs node-ws node-typescript node-react-dom node-jsdom chromium nginx-light
 E2E := Tests/EndToEndTests
 VENV := .build/venv
 SERVER := .build/release/signalbox
@@ -24,7 +24,7 @@ SECONDS ?= 60
 MINUTES ?= 60
 RUNS ?= 1000
 
-.PHONY: help deps libraries tools swift build release run demo test test-swift asan tsan test-e2e sim sim-planted autobahn fuzz fuzz-corpus bench load peers soak format lint clean FORCE
+.PHONY: help deps libraries tools swift build release run demo test test-swift asan tsan test-e2e sim sim-planted autobahn fuzz fuzz-corpus bench load peers soak readme format lint clean FORCE
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of"
@@ -42,6 +42,7 @@ libraries tools: swift
 	    python3-venv) python3 -c 'import ensurepip, venv' ;;
 	    nodejs) node --version ;;
 	    node-*) NODE_PATH=/usr/share/nodejs:/usr/lib/nodejs node -e "require.resolve('$${1#node-}')" ;;
+	    nginx-light) PATH=$$PATH:/usr/sbin command -v nginx ;;
 	    chromium) [ -x "$${CHROMIUM:-}" ] || command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	    *) command -v "$$1" ;;
 	    esac
@@ -51,7 +52,8 @@ libraries tools: swift
 	[ $${#missing[@]} -gt 0 ] || exit 0
 	command -v apt-get > /dev/null || { echo "There is no apt-get here; please install: $${missing[*]}"; exit 1; }
 	echo "Installing $${missing[*]}"
-	root=(env DEBIAN_FRONTEND=noninteractive)
+	# Servers among them are to be there, not to start.
+	root=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 SYSTEMD_OFFLINE=1)
 	[ "$$(id -u)" = 0 ] || root=(sudo "$${root[@]}")
 	"$${root[@]}" apt-get update -qq
 	"$${root[@]}" apt-get install -y -qq --no-install-recommends "$${missing[@]}"
@@ -201,6 +203,9 @@ peers: release
 
 soak: release ## Mixed load with faults, and nothing may be lost or grow: make soak MINUTES=60 SOAK="--rate 30 --seed 7"
 	python3 -B Benchmarks/soak.py --server $(SERVER) --minutes $(MINUTES) $(SOAK)
+
+readme: release $(VENV)/stamp ## Write the README's tables anew: the options as the program has them, the figures as RESULTS.md has them
+	@$(VENV)/bin/python -B $(E2E)/test_readme.py
 
 format: swift ## Format the Swift files in place
 	swift format --in-place --parallel --recursive $(SWIFT_FILES)

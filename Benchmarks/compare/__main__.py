@@ -11,18 +11,19 @@ import sys
 import tempfile
 
 import crowd
+import figures
 import inprocess
 import machine
 import report
 import rounds
 from families import families
+from figures import RESULTS
 from load import Load
 from peers import Peers
 from process import Failure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-RESULTS = os.path.join(ROOT, "Benchmarks", "RESULTS.md")
 # Parts that are no comparisons of servers.
 OTHERS = {"inprocess": False, "million": True, "crowd": True}
 
@@ -46,7 +47,7 @@ def arguments():
     parser.add_argument("--peers", help="only these servers, with commas between them")
     parser.add_argument("--all", action="store_true", help="every case, not only the quick ones")
     parser.add_argument("--big", action="store_true", help="the families that take a whole machine")
-    parser.add_argument("--record", action="store_true", help="write what was found into RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="write what was found into RESULTS.md, and from there into the README")
     parser.add_argument("--results", default=RESULTS, help="another file than RESULTS.md")
     parser.add_argument("--list", action="store_true", help="say what there is")
     return parser
@@ -108,6 +109,8 @@ def perform(names, found, settings, folder):
             f" {machine.load_average()} after it."
         )
         report.record(settings.results, "machine", words, "The machine")
+        if os.path.abspath(settings.results) == RESULTS:
+            figures.write()
     return load.faults
 
 

@@ -19,9 +19,11 @@ struct Database: ~Copyable {
 
     /// Opens a file, or an unnamed database in memory.
     ///
-    /// - Parameter path: nil for memory.
-    init(_ path: String?) throws(StorageError) {
-        if let path {
+    /// - Parameters:
+    ///   - path: nil for memory.
+    ///   - mayCreate: whether a file that is missing is made.
+    init(_ path: String?, mayCreate: Bool = true) throws(StorageError) {
+        if let path, mayCreate {
             // Made here and not by SQLite, so that only its owner may read it; the log and the index inherit that.
             // Only where it is missing: to close a file is to give up the process's locks on it.
             let file = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -226,6 +228,8 @@ struct Arguments {
                 unsafe text.withUnsafeBytes { unsafe signalbox_bind_copied_text(statement, place, $0.baseAddress, Int32($0.count)) }
             })
     }
+
+    mutating func add(path: String) { add(text: SharedBytes(path)) }
 
     mutating func add(text: SharedBytes?) {
         guard let text else { return addNull() }

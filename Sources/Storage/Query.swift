@@ -2,7 +2,7 @@
 
 /// A statement. Its arguments stand in the order of the question marks.
 enum Query: Int, CaseIterable {
-    case begin, commit, rollback
+    case begin, commit, rollback, copyInto
     case insertTask, insertPayload, insertMetadata, insertOutcome, insertEvent, insertLog, insertProgress
     case findTask, assignTask, requeueTask, endTask, endAssignedTask, raiseSequence, removeTask
     case removePayload, removeMetadata, removeOutcome, removeEvents, removeLogs, removeProgress
@@ -21,6 +21,7 @@ enum Query: Int, CaseIterable {
         case .begin: "BEGIN IMMEDIATE"
         case .commit: "COMMIT"
         case .rollback: "ROLLBACK"
+        case .copyInto: "VACUUM INTO ?"
 
         case .insertTask:
             """

@@ -164,6 +164,13 @@ struct Configuration {
 
     // MARK: Help
 
+    /// The options as a table in Markdown, for documents.
+    static var markdown: String {
+        var lines = ["| flag | variable | default | |", "|---|---|---|---|"]
+        for option in Option.all { lines.append("| `\(option.flag)` | `\(option.variable)` | \(option.standard) | \(option.help) |") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
     static var help: String {
         var lines = [
             "signalbox \(version): one server in front of a fleet of GPU workers.",
@@ -172,21 +179,16 @@ struct Configuration {
             "  signalbox token ...           make a token; signalbox token --help tells how",
             "  signalbox worker ...          make a worker of any command; signalbox worker --help tells how",
             "  signalbox top ...             show the fleet in the terminal; signalbox top --help tells how",
+            "  signalbox backup ...          copy what is kept, while a server works on it; signalbox backup --help tells how",
             "  signalbox version             print the version",
-            "  signalbox --help              print this",
+            "  signalbox --help              print this; --help=markdown prints the options as a table",
             "",
             "Options; each is also an environment variable, which stands behind it. A flag goes before its variable.",
             "",
         ]
         for option in Option.all {
-            let flag: String
-            switch option.form {
-            case .value(let unit): flag = "--\(option.name) \(unit)"
-            case .values(let unit): flag = "--\(option.name) \(unit) ..."
-            case .toggle: flag = "--\(option.name)"
-            }
-            let padding = String(repeating: " ", count: max(2, 34 - flag.count))
-            lines.append("  \(flag)\(padding)\(option.help) (\(option.variable), default \(option.standard))")
+            let padding = String(repeating: " ", count: max(2, 34 - option.flag.count))
+            lines.append("  \(option.flag)\(padding)\(option.help) (\(option.variable), default \(option.standard))")
         }
         lines += [
             "",

@@ -33,6 +33,15 @@ struct Option: Sendable {
     /// The environment variable: the flag's name in capitals.
     var variable: String { name.uppercased().split(separator: "-").joined(separator: "_") }
 
+    /// The flag with what stands behind it, in words for the help.
+    var flag: String {
+        switch form {
+        case .value(let unit): "--\(name) \(unit)"
+        case .values(let unit): "--\(name) \(unit) ..."
+        case .toggle: "--\(name)"
+        }
+    }
+
     static let all: [Option] = [
         Option(
             name: "listen", form: .values("HOST:PORT"), standard: "127.0.0.1:8000", help: "address to serve; also [IPV6]:PORT, unix:PATH"

@@ -29,6 +29,12 @@ enum SecretFile {
         return secret
     }
 
+    /// Copies the secret that is kept in one folder into another, which has none; nothing where the first has none.
+    static func copy(from data: String, into folder: String) throws(Mistake) {
+        guard let text = try text("\(data)/\(name)", followingLinks: false) else { return }
+        try write(text, to: "\(folder)/\(name)")
+    }
+
     /// A secret that nobody has had before, for a server that keeps nothing.
     static func fresh() throws(Mistake) -> TokenSecret { try secret(freshText(), from: "a new secret") }
 
@@ -36,6 +42,12 @@ enum SecretFile {
 
     /// The secret in a file; nil where there is no file.
     private static func read(_ path: String, followingLinks: Bool) throws(Mistake) -> TokenSecret? {
+        guard let text = try text(path, followingLinks: followingLinks) else { return nil }
+        return try secret(text, from: path)
+    }
+
+    /// What stands in a file that is its owner's alone; nil where there is no file.
+    private static func text(_ path: String, followingLinks: Bool) throws(Mistake) -> SharedBytes? {
         // Not to wait for the other end, should it be a pipe.
         let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (followingLinks ? 0 : O_NOFOLLOW)
         let descriptor = unsafe open(path, flags)
@@ -60,7 +72,7 @@ enum SecretFile {
         var end = bytes.count
         while end > 0, [0x20, 0x09, 0x0a, 0x0d].contains(bytes.span[end - 1]) { end -= 1 }
         bytes.truncate(to: end)
-        return try secret(bytes.seal(), from: path)
+        return bytes.seal()
     }
 
     private static func read(_ descriptor: Int32, _ path: String, into bytes: inout ByteWriter) throws(Mistake) {
@@ -100,18 +112,22 @@ enum SecretFile {
         return text.seal()
     }
 
-    /// Makes the file, unless somebody else does meanwhile. It appears under its name with all its bytes or not at all: they are written
-    /// under another name, and a link, unlike a rename, takes no other's place.
+    /// Makes the file, and its folder, unless somebody else does meanwhile.
     private static func make(_ path: String, in folder: String) throws(Mistake) {
         if unsafe mkdir(folder, 0o700) != 0, errno != EEXIST { throw failure("make", folder, words(errno)) }
+        try write(freshText(), to: path)
+    }
+
+    /// Makes the file, unless it is there. It appears under its name with all its bytes or not at all: they are written
+    /// under another name, and a link, unlike a rename, takes no other's place.
+    private static func write(_ text: SharedBytes, to path: String) throws(Mistake) {
         var random = Randomness.system()
         let draft = "\(path).\(String(random.next(), radix: 16))"
         let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("make", path, words(errno)) }
         defer { _ = unsafe unlink(draft) }
         let file = OpenFile(owning: descriptor)
-        let text = freshText()
-        let written = unsafe text.span.withUnsafeBytes { unsafe write(file.descriptor, $0.baseAddress, $0.count) }
+        let written = unsafe text.span.withUnsafeBytes { unsafe Glibc.write(file.descriptor, $0.baseAddress, $0.count) }
         guard written == text.count else { throw failure("write", path, written < 0 ? words(errno) : "the disk is full") }
         // After a crash the name must not stand for an empty file.
         guard fsync(file.descriptor) == 0 else { throw failure("write", path, words(errno)) }

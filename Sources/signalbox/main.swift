@@ -159,8 +159,15 @@ func main() -> Int32 {
     case "help", "--help", "-h":
         print(Configuration.help, to: STDOUT_FILENO)
         return 0
+    case "--help=markdown":
+        print(Configuration.markdown, to: STDOUT_FILENO)
+        return 0
     case "token":
         let answer = token(arguments.dropFirst(), environment: variable)
+        print(answer.text, to: answer.code == 0 ? STDOUT_FILENO : STDERR_FILENO)
+        return answer.code
+    case "backup":
+        let answer = backup(arguments.dropFirst(), environment: variable)
         print(answer.text, to: answer.code == 0 ? STDOUT_FILENO : STDERR_FILENO)
         return answer.code
     case "worker":
@@ -170,6 +177,10 @@ func main() -> Int32 {
     case "serve":
         if arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
             print(Configuration.help, to: STDOUT_FILENO)
+            return 0
+        }
+        if arguments.dropFirst().contains("--help=markdown") {
+            print(Configuration.markdown, to: STDOUT_FILENO)
             return 0
         }
         return serve(arguments.dropFirst())

@@ -1,10 +1,12 @@
-"""The README: every example of it is run as it stands there, and the list of options is the program's own.
+"""The README: every example of it is run as it stands there, its options are the program's own, its figures those of RESULTS.md, its units
+such as systemd takes, and its links lead somewhere. What it says of operations is in test_readme_operations and test_readme_proxy.
 
-    python3 test_readme.py      writes that list into the README
+    python3 test_readme.py      writes the tables of options and figures into the README
 """
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +14,11 @@ import pytest
 
 from servers import BINARY, ROOT
 
+sys.path.append(str(ROOT / "Benchmarks/compare"))
+import figures  # noqa: E402
+
 README = ROOT / "README.md"
+RESULTS = ROOT / "Benchmarks/RESULTS.md"
 EXAMPLE = re.compile(r"<!-- example: (?P<name>[^>]*) -->\n```bash\n(?P<script>.*?)```\n```(?P<kind>\w*)\n(?P<output>.*?)```", re.S)
 UNIT = re.compile(r"```ini\n# (?P<name>\S+)\n(?P<text>.*?)```", re.S)
 OPTIONS = re.compile(r"(<!-- options: begin -->\n)(.*?)(<!-- options: end -->)", re.S)
@@ -20,13 +26,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 
 
 def option_table():
-    """The options as `--help` lists them, as a table."""
-    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
-    rows = re.findall(r"^  (--\S+(?: \S+)?(?: \.\.\.)?)  +(.*) \((\w+), default (.*)\)$", text, re.M)
-    assert rows
-    lines = ["| flag | variable | default | |", "|---|---|---|---|"]
-    lines += [f"| `{flag}` | `{variable}` | {default} | {what} |" for flag, what, variable, default in rows]
-    return "\n".join(lines) + "\n"
+    """The options, as the program prints them for documents."""
+    return subprocess.run([BINARY, "serve", "--help=markdown"], capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def examples():
@@ -55,7 +56,15 @@ def test_example(server, tmp_path, example):
 
 
 def test_options_are_listed():
-    assert OPTIONS.search(README.read_text())[2] == option_table()
+    assert OPTIONS.search(README.read_text())[2] == option_table(), "make readme writes the table anew"
+
+
+def test_both_lists_of_options_are_one():
+    """What `--help` tells people is what the table has."""
+    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
+    rows = re.findall(r"^  (--\S+(?: \S+)?(?: \.\.\.)?)  +(.*) \((\w+), default (.*)\)$", text, re.M)
+    table = [f"| `{flag}` | `{variable}` | {default} | {what} |" for flag, what, variable, default in rows]
+    assert table and option_table().splitlines() == ["| flag | variable | default | |", "|---|---|---|---|", *table]
 
 
 @pytest.mark.parametrize("command", ["worker", "top"])
@@ -76,7 +85,7 @@ def units():
     for match in UNIT.finditer(README.read_text()):
         section, lines = None, []
         for line in match["text"].splitlines():
-            if heading := re.fullmatch(r"\[(Unit|Service|Socket|Install)\]", line):
+            if heading := re.fullmatch(r"\[(Unit|Service|Socket|Timer|Install)\]", line):
                 section = heading[1]
             elif line:
                 name, value = re.fullmatch(r"([A-Z][A-Za-z]+)=(.*)", line).groups()
@@ -101,10 +110,70 @@ def test_units_name_what_there_is():
     assert [value for section, name, value in sockets if name == "ListenStream"] == ["127.0.0.1:8000"]
 
 
+def test_systemd_takes_the_units(tmp_path):
+    """systemd's own verdict, where it is installed; the program is the one that is tested, for the units' place is empty here."""
+    for match in UNIT.finditer(README.read_text()):
+        path = tmp_path / match["name"]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(match["text"].replace("/usr/local/bin/signalbox", BINARY))
+    assert {path.name for path in tmp_path.iterdir()} == {"signalbox.socket", "signalbox.service", "signalbox.socket.d"}
+    if shutil.which("systemd-analyze"):
+        command = ["systemd-analyze", "verify", "--man=no", *map(str, tmp_path.glob("signalbox.s*[te]"))]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
+        # It also looks at units of the system, which are no concern of ours.
+        assert [line for line in told.stderr.splitlines() if "signalbox" in line] == [], told.stderr
+
+
+def test_figures_are_those_of_the_results():
+    results, text = RESULTS.read_text(), README.read_text()
+    for name, table in (("performance", figures.performance(results)), ("capacity", figures.capacity(results))):
+        assert f"<!-- {name}: begin -->\n{table}\n<!-- {name}: end -->" in text, f"{name}: make readme writes it anew"
+        assert table.count("\n") > 5, f"RESULTS.md has hardly a figure for {name}"
+    # Whatever makes the tables: a figure under the heading stands in the results, as it is.
+    section = text[text.index("\n## Performance\n"):text.index("\n## Architecture\n")]
+    found = re.findall(r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d+\.\d+)(?![\w,])", section)
+    assert len(found) > 20
+    assert [figure for figure in found if figure not in results] == []
+
+
+def test_figures_of_other_results(tmp_path):
+    """What was not measured is left out, and what was measured anew is taken over with the rest of the page as it was."""
+    results = tmp_path / "RESULTS.md"
+    results.write_text(RESULTS.read_text().replace("<!-- echo: begin -->", "<!-- echoes: begin -->"))
+    assert "--parts echo`" not in figures.performance(results.read_text()) and "--parts tls`" in figures.performance(results.read_text())
+    ours = re.search(r"\| \*\*Signalbox\*\* \| ([\d,]+) ", figures.section(RESULTS.read_text(), "handshakes")[1])[1]
+    results.write_text(RESULTS.read_text().replace(ours, "77,777,777"))
+    page = tmp_path / "README.md"
+    page.write_text(README.read_text())
+    figures.write(str(page), str(results))
+    old, new = README.read_text().splitlines(), page.read_text().splitlines()
+    changed = [line for line, other in zip(new, old, strict=True) if line != other]
+    assert len(changed) == 1 and "77,777,777" in changed[0]
+
+
 def test_local_links_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
         assert (ROOT / target).exists(), target
 
 
+def anchors(path):
+    """What the headings of a page can be reached by."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", path.read_text(), flags=re.S), re.M)
+    return {figures.link(heading).split("#")[1] for heading in headings}
+
+
+def test_anchors_are_headings():
+    for path, anchor in re.findall(r"\]\(((?!http)[^)#]*)#([^)]+)\)", README.read_text()):
+        assert anchor in anchors(ROOT / path if path else README), f"{path}#{anchor}"
+
+
+def test_the_first_screens():
+    """What somebody sees who stays for a minute."""
+    first = "\n".join(README.read_text().splitlines()[:100])
+    for part in ("make run", "make test", "<!-- example: first task -->", "dashboard.png", "| **Signalbox** |"):
+        assert part in first, part
+
+
 if __name__ == "__main__":
     README.write_text(OPTIONS.sub(lambda match: match[1] + option_table() + match[3], README.read_text()))
+    figures.write()

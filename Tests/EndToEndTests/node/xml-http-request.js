@@ -1,7 +1,7 @@
-// As much of XMLHttpRequest as Socket.IO's client uses for polling, on Node's own HTTP client.
-const http = require('node:http')
+// As much of XMLHttpRequest as Socket.IO's client uses for polling, on Node's own HTTP clients.
+const clients = { 'http:': require('node:http'), 'https:': require('node:https') }
 
-const agent = new http.Agent({ keepAlive: true })
+const agents = Object.fromEntries(Object.entries(clients).map(([name, { Agent }]) => [name, new Agent({ keepAlive: true })]))
 
 module.exports = class XMLHttpRequest {
   constructor() {
@@ -14,7 +14,8 @@ module.exports = class XMLHttpRequest {
   }
 
   open(method, url) {
-    this.request = http.request(url, { method, agent })
+    const { protocol } = new URL(url)
+    this.request = clients[protocol].request(url, { method, agent: agents[protocol] })
     this.request.on('response', (response) => {
       response.setEncoding('utf8')
       response.on('data', (text) => { this.responseText += text })
