@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import openai
@@ -137,11 +138,14 @@ class Socket:
         self.socket.send(json.dumps({"type": kind} | members))
 
     def receive(self, kind):
-        """The next message of that type."""
-        while True:
-            message = json.loads(self.socket.recv())
-            if message["type"] == kind:
+        """The next message of that type. Pings, which are answered on the way, make no wait longer."""
+        end = time.monotonic() + BOUND
+        while time.monotonic() < end:
+            opcode, data = self.socket.recv_data(control_frame=True)
+            assert opcode != websocket.ABNF.OPCODE_CLOSE, data
+            if opcode == websocket.ABNF.OPCODE_TEXT and (message := json.loads(data))["type"] == kind:
                 return message
+        raise AssertionError(f"no {kind} within {BOUND} s")
 
 
 class Worker(Socket):
