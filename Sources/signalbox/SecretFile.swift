@@ -29,9 +29,10 @@ enum SecretFile {
         return secret
     }
 
-    /// Copies the secret that is kept in one folder into another, which has none; nothing where the first has none.
+    /// Copies the secret that is kept in one folder into another, which has none; nothing where the first has none. Whose it is does not
+    /// matter here: root copies what belongs to a service, and nothing is signed with it.
     static func copy(from data: String, into folder: String) throws(Mistake) {
-        guard let text = try text("\(data)/\(name)", followingLinks: false) else { return }
+        guard let text = try text("\(data)/\(name)", followingLinks: false, ofAnybody: true) else { return }
         try write(text, to: "\(folder)/\(name)")
     }
 
@@ -47,7 +48,9 @@ enum SecretFile {
     }
 
     /// What stands in a file that is its owner's alone; nil where there is no file.
-    private static func text(_ path: String, followingLinks: Bool) throws(Mistake) -> SharedBytes? {
+    ///
+    /// - Parameter ofAnybody: whether it may be another user's.
+    private static func text(_ path: String, followingLinks: Bool, ofAnybody: Bool = false) throws(Mistake) -> SharedBytes? {
         // Not to wait for the other end, should it be a pipe.
         let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (followingLinks ? 0 : O_NOFOLLOW)
         let descriptor = unsafe open(path, flags)
@@ -63,7 +66,7 @@ enum SecretFile {
         guard status.st_mode & 0o077 == 0 else {
             throw Mistake(sentence: "\(path) is open to others than its owner, and with it every token: chmod 600 \(path)")
         }
-        guard status.st_uid == geteuid() || status.st_uid == 0 else {
+        guard ofAnybody || status.st_uid == geteuid() || status.st_uid == 0 else {
             throw Mistake(sentence: "\(path) belongs to another user, who could sign any token")
         }
         var bytes = ByteWriter(capacity: TokenSecret.bytesMax)

@@ -167,6 +167,49 @@ def test_anchors_are_headings():
         assert anchor in anchors(ROOT / path if path else README), f"{path}#{anchor}"
 
 
+def test_commands_are_there():
+    """Targets of make, commands of the program, scripts, and every flag that is named anywhere."""
+    text = README.read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"`make ([a-z][\w-]*)|^make ([a-z][\w-]*)", text, re.M))
+    assert len(targets) > 10
+    for target in {first or second for first, second in targets}:
+        assert re.search(rf"^(?:[\w-]+ )*{target}(?: [\w-]+)*:", makefile, re.M), target
+    for script in re.findall(r"^\.build/venv/bin/python (\S+)", text, re.M) + re.findall(r"`(Benchmarks/\w+\.py)`", text):
+        assert (ROOT / script).exists(), script
+    helps = [subprocess.run([BINARY, *words, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
+             for words in ([], ["token"], ["worker"], ["top"], ["backup"])]
+    for command in set(re.findall(r"(?:^|`|\()signalbox ([a-z]+)\b", text, re.M)):
+        assert f"signalbox {command}" in helps[0] or command == "serve", command
+    told = "\n".join([*helps, makefile, *(path.read_text() for path in (ROOT / "Benchmarks").rglob("*.py"))])
+    others = {"--unix-socket", "--now"}  # curl's, systemctl's
+    assert [flag for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) - others if flag not in told] == []
+
+
+def test_the_architecture_is_the_one_there_is():
+    """The floors of the table, in the order of the plan that every import is held against, and names that stand in the sources."""
+    section = README.read_text().split("\n## Architecture\n", 1)[1].split("\n## ", 1)[0]
+    plan = re.findall(r'^        Floor\(\s*"(\w+)"', (ROOT / "Tests/TidyTests/LayeringTests.swift").read_text(), re.M)
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.M)
+    floors = [name for row in rows for name in re.findall(r"\w+", row)]
+    assert set(floors) == {name for name in plan if not re.match("C[A-Z]", name)} and len(floors) == len(set(floors))
+    for name in floors:
+        assert (ROOT / "Sources" / name).is_dir(), name
+    sources = "\n".join(path.read_text() for path in (ROOT / "Sources").rglob("*.swift"))
+    broker = "\n".join(path.read_text() for path in (ROOT / "Sources/Domain/Broker").glob("*.swift"))
+    names = set(re.findall(r"`([\w.]+)(?:\(\w+:\))?`", section)) - set(floors)
+    assert len(names) > 15
+    for name in names:
+        if owner := re.fullmatch(r"Broker\.(\w+)", name):
+            assert f"func {owner[1]}(" in broker, name
+        elif name.startswith("."):
+            assert re.search(rf"\bcase {name[1:]}\b", sources), name
+        elif name[0].isupper():
+            assert re.search(rf"\b(?:class|struct|enum|protocol) {name}\b", sources), name
+        else:
+            assert name in sources, name
+
+
 def test_the_first_screens():
     """What somebody sees who stays for a minute."""
     first = "\n".join(README.read_text().splitlines()[:100])

@@ -5,7 +5,7 @@ import urllib.parse
 import pytest
 import yaml
 
-from servers import run
+from servers import Server, run
 from streams import SECRET, bearer
 from test_readme import README
 
@@ -42,12 +42,11 @@ QUERIES += [pytest.param(rule["expr"], id=rule["alert"]) for rule in rules()]
 @pytest.fixture(scope="module")
 def page():
     """The metrics as `name -> (kind, samples' labels)`, of a server that asks everybody for a token; fetched as Prometheus is told to."""
-    from servers import Server
     server = Server(["--auth", "all"], {"JWT_SECRET": SECRET})
     job = files()["prometheus.yml"]["scrape_configs"][0]
     assert job["job_name"] == "signalbox" and job["static_configs"] == [{"targets": ["127.0.0.1:8000"]}]
     assert job["authorization"].keys() == {"credentials_file"}
-    words = re.search(r"^(signalbox token .*) > (\S+)$", README.read_text(), re.M)
+    words = re.search(r"^(signalbox token .*) \| install .* (\S+)$", README.read_text(), re.M)
     assert words[2] == job["authorization"]["credentials_file"]
     token = run(*words[1].split()[1:], JWT_SECRET=SECRET).stdout.strip()
     path = urllib.parse.urljoin("/", job.get("metrics_path", "/metrics"))
