@@ -15,6 +15,7 @@
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 // Swift sees no macro that is more than a literal.
 static inline int signalbox_public_key_selection(void) { return EVP_PKEY_PUBLIC_KEY; }
@@ -92,14 +93,33 @@ static inline long signalbox_meter(
     return result;
 }
 
-// Gives a new session its socket and its meter, and makes it the server.
+// Gives a new session its socket and its meter.
 static inline int signalbox_start(SSL *session, int socket, size_t *left) {
     if (SSL_set_fd(session, socket) != 1) return 0;
     BIO *bio = SSL_get_rbio(session);
     BIO_set_callback_arg(bio, (char *)left);
     BIO_set_callback_ex(bio, signalbox_meter);
-    SSL_set_accept_state(session);
     return 1;
+}
+
+// What a client's context is set to: as a server's, but for what is a server's to choose; and no server is believed without a certificate.
+static inline int signalbox_set_client(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_COMPRESSION | SSL_OP_ENABLE_KTLS);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_default_passwd_cb(context, signalbox_refuse_password);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, 0);
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+}
+
+// Whose certificate is wanted: an address (RFC 9110 §4.3.5), or else a name, which the server is told (RFC 6066 §3: no address is).
+static inline int signalbox_expect(SSL *session, const char *host) {
+    X509_VERIFY_PARAM *wanted = SSL_get0_param(session);
+    if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host) == 1) return 1;
+    ERR_clear_error();
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return X509_VERIFY_PARAM_set1_host(wanted, host, 0) == 1 && SSL_set_tlsext_host_name(session, host) == 1;
 }
 
 // Whether the kernel enciphers what this session sends.

@@ -14,6 +14,8 @@ struct ConnectionTable: ~Copyable {
         case free
         /// TLS is agreed on; the host has not heard of it.
         case handshaking
+        /// We called, and TLS is agreed on; the host knows of it, and what it writes waits.
+        case calling
         /// Bytes flow both ways.
         case open
         /// The host asked for the end: what waits goes out, what comes is thrown away, and the host is told when that is done.

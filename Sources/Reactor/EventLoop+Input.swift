@@ -303,7 +303,7 @@ extension EventLoop {
     @inline(__always)
     func read(_ id: ConnectionID, _ record: RecordPointer, _ ready: Interest, _ host: any LoopHost) {
         switch unsafe record.pointee.phase {
-        case .handshaking:
+        case .handshaking, .calling:
             awaitHandshake(id)
         case .open:
             let marks = outbox.marks(id)
@@ -379,7 +379,7 @@ extension EventLoop {
             unsafe record.pointee.phase = .departing
             unsafe watch(id, record, watched(record).intersection(.output))
             host.closed(id, .requested, at: now)
-        case .free, .handshaking, .open, .departing, .dead:
+        case .free, .handshaking, .calling, .open, .departing, .dead:
             preconditionFailure("the input of connection \(id) is not thrown away")
         }
     }

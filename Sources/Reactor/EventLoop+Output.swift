@@ -40,6 +40,7 @@ extension EventLoop {
     func flush(_ id: ConnectionID, _ record: RecordPointer) {
         switch unsafe record.pointee.phase {
         case .open, .closing, .departing: break
+        case .calling: return unsafe wait(id, record)
         case .free, .handshaking, .draining, .dead: return
         }
         let marks = outbox.marks(id)
@@ -128,7 +129,7 @@ extension EventLoop {
         case .closing:
             // Its input is thrown away.
             interest.insert(.input)
-        case .departing, .draining, .dead, .free, .handshaking:
+        case .departing, .draining, .dead, .free, .handshaking, .calling:
             break
         }
         if unsafe record.pointee.transport == .tls { interest = unsafe secureInterest(id, record, interest) }
@@ -163,7 +164,7 @@ extension EventLoop {
             table.leave(&flushingLast, id)
         case .departing:
             table.leave(&flushingLast, id)
-        case .free, .handshaking, .draining, .dead:
+        case .free, .handshaking, .calling, .draining, .dead:
             preconditionFailure("connection \(id) had nothing more to send")
         }
         outbox.close(id)
@@ -190,6 +191,7 @@ extension EventLoop {
         case .closing, .departing: table.leave(&flushingLast, id)
         case .draining: table.leave(&draining, id)
         case .handshaking: endHandshake(id)
+        case .calling: table.leave(&calling, id)
         case .open, .free, .dead: break
         }
         unsafe die(id, record)
@@ -214,6 +216,9 @@ extension EventLoop {
             let peer = session(head.id)?.peer ?? .unix
             unsafe drop(head.id, record)
             host.turnedAway(peer, .handshakeTime, at: now)
+        }
+        while let head = table.head(calling), head.deadline <= now, let record = unsafe table.find(head.id) {
+            unsafe end(head.id, record, .broken(errno: ETIMEDOUT))
         }
         if let listensAgainAt, listensAgainAt <= now { listenAgain() }
     }

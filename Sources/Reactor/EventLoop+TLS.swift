@@ -25,14 +25,18 @@ extension EventLoop {
             figures.handshakesFailed += 1
             unsafe drop(head.id, oldest)
         }
-        if id.slot >= sessions.count { sessions += Array(repeating: nil, count: max(sessions.count, id.slot + 1 - sessions.count, 64)) }
-        sessions[id.slot] = session
+        enter(session, id)
         unsafe record.pointee.transport = .tls
         unsafe record.pointee.phase = .handshaking
         handshakesOpen += 1
         ledger.countHandshake(id.slot, 1)
         table.enter(&handshaking, id, until: now + settings.handshakeTimeout)
         return true
+    }
+
+    func enter(_ session: TLSSession, _ id: ConnectionID) {
+        if id.slot >= sessions.count { sessions += Array(repeating: nil, count: max(sessions.count, id.slot + 1 - sessions.count, 64)) }
+        sessions[id.slot] = session
     }
 
     /// The host will hear of nobody else.
@@ -68,18 +72,27 @@ extension EventLoop {
         repeat {
             let id = handshakesDue[done]
             done += 1
-            if let record = unsafe table.find(id), unsafe record.pointee.phase == .handshaking { unsafe shakeHands(id, record, host) }
+            if let record = unsafe table.find(id) { unsafe shakeHands(id, record, host) }
         } while done < handshakesDue.count && SystemClock.now() < end
         handshakesDue.removeFirst(done)
         figures.handshakesLeft = Int32(handshakesDue.count)
         // Epoll would name those again in each turn, and they are known.
         for id in handshakesDue {
-            if let record = unsafe table.find(id), unsafe record.pointee.phase == .handshaking { unsafe watch(id, record, []) }
+            guard let record = unsafe table.find(id) else { continue }
+            switch unsafe record.pointee.phase {
+            case .handshaking, .calling: unsafe watch(id, record, [])
+            case .free, .open, .closing, .departing, .draining, .dead: break
+            }
         }
     }
 
     private func shakeHands(_ id: ConnectionID, _ record: RecordPointer, _ host: any LoopHost) {
         guard let session = session(id) else { return }
+        switch unsafe record.pointee.phase {
+        case .handshaking: break
+        case .calling: return unsafe call(id, record, session, host)
+        case .free, .open, .closing, .departing, .draining, .dead: return
+        }
         session.isDue = false
         switch session.shakeHands() {
         case .wantsInput:
@@ -194,7 +207,10 @@ extension EventLoop {
 
     /// The socket takes bytes again.
     func roomCameSecurely(_ id: ConnectionID, _ record: RecordPointer) {
-        if unsafe record.pointee.phase == .handshaking { return awaitHandshake(id) }
+        switch unsafe record.pointee.phase {
+        case .handshaking, .calling: return awaitHandshake(id)
+        case .free, .open, .closing, .departing, .draining, .dead: break
+        }
         guard let session = session(id), session.stall == .readingNeedsRoom else { return }
         session.stall = .none
         readLater(id, session)

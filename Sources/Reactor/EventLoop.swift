@@ -36,7 +36,7 @@ public final class EventLoop {
         /// ready beyond them comes first in the next turn: epoll, level-triggered, puts who was served at the end of its line. A quarter
         /// of it cost 15 % more CPU a task with 80 connections in a dispatch: turns are worth filling.
         public var eventsMax = 256
-        /// From accept to the end of TLS's handshake.
+        /// From accept to the end of TLS's handshake; where we call, from the call.
         public var handshakeTimeout = TimeSpan.seconds(10)
         /// How long a turn shakes hands before it looks for input again; a handshake costs 100 µs to 2 ms, and one has its turn always.
         public var handshakeSlice = TimeSpan.milliseconds(2)
@@ -124,6 +124,8 @@ public final class EventLoop {
     /// In phase `.handshaking`, and how many they are.
     var handshaking = ConnectionTable.Line()
     var handshakesOpen = 0
+    /// In phase `.calling`.
+    var calling = ConnectionTable.Line()
     /// Whose handshake can go on.
     var handshakesDue: [ConnectionID] = []
     /// Whose session may hold input that epoll does not know of.
@@ -222,6 +224,7 @@ public final class EventLoop {
         consider(table.head(flushingLast)?.deadline)
         consider(table.head(draining)?.deadline)
         consider(table.head(handshaking)?.deadline)
+        consider(table.head(calling)?.deadline)
         consider(listensAgainAt)
         if let limit { consider(now + limit) }
         return Poller.timeout(from: now, until: deadline)
@@ -253,7 +256,7 @@ public final class EventLoop {
         for slot in 0..<table.slots {
             guard let id = table.occupant(slot), let record = unsafe table.find(id) else { continue }
             switch unsafe record.pointee.phase {
-            case .open, .closing:
+            case .open, .closing, .calling:
                 outbox.close(id)
                 host.closed(id, .requested, at: now)
             case .departing:
@@ -267,6 +270,7 @@ public final class EventLoop {
         flushHead = 0
         flushingLast = ConnectionTable.Line()
         draining = ConnectionTable.Line()
+        calling = ConnectionTable.Line()
         dead.removeAll()
         handshakesDue.removeAll()
         sessionsUnread.removeAll()

@@ -58,20 +58,9 @@ public final class TLSContext {
         // Tickets are taken back by the server that gave them; OpenSSL wants it named where clients show certificates.
         guard unsafe SSL_CTX_set_session_id_context(context, "signalbox", 9) == 1 else { throw mistake("cannot name TLS sessions") }
 
-        _ = try mode(of: files.certificate)
-        guard unsafe SSL_CTX_use_certificate_chain_file(context, files.certificate) == 1 else {
-            throw mistake("cannot use the certificate in \(files.certificate)")
-        }
         var warnings: [String] = []
-        if try mode(of: files.key) & 0o007 != 0 {
+        if try unsafe use(certificate: files.certificate, key: files.key, in: context) & 0o007 != 0 {
             warnings.append("\(files.key) can be read by everybody on this machine, and with it the server's place be taken: chmod 600")
-        }
-        guard unsafe SSL_CTX_use_PrivateKey_file(context, files.key, SSL_FILETYPE_PEM) == 1 else {
-            throw mistake("cannot use the private key in \(files.key)")
-        }
-        guard unsafe SSL_CTX_check_private_key(context) == 1 else {
-            ERR_clear_error()
-            throw TLSMistake(sentence: "the key in \(files.key) is not that of the certificate in \(files.certificate)")
         }
         if let authorities = files.clientAuthorities {
             _ = try mode(of: authorities)
@@ -85,8 +74,27 @@ public final class TLSContext {
         return warnings
     }
 
+    /// Has a context show this certificate.
+    ///
+    /// - Returns: the permissions of the key's file.
+    static func use(certificate: String, key: String, in context: OpaquePointer) throws(TLSMistake) -> mode_t {
+        _ = try mode(of: certificate)
+        guard unsafe SSL_CTX_use_certificate_chain_file(context, certificate) == 1 else {
+            throw mistake("cannot use the certificate in \(certificate)")
+        }
+        let permissions = try mode(of: key)
+        guard unsafe SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 else {
+            throw mistake("cannot use the private key in \(key)")
+        }
+        guard unsafe SSL_CTX_check_private_key(context) == 1 else {
+            ERR_clear_error()
+            throw TLSMistake(sentence: "the key in \(key) is not that of the certificate in \(certificate)")
+        }
+        return permissions
+    }
+
     /// The permissions of an ordinary file: to open a pipe could be to wait for its other end.
-    private static func mode(of path: String) throws(TLSMistake) -> mode_t {
+    static func mode(of path: String) throws(TLSMistake) -> mode_t {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else {
             throw TLSMistake(sentence: "cannot read \(path): \(unsafe String(cString: strerror(errno)))")
@@ -96,7 +104,7 @@ public final class TLSContext {
     }
 
     /// The sentence, and OpenSSL's first reason, which it then forgets.
-    private static func mistake(_ sentence: String) -> TLSMistake {
+    static func mistake(_ sentence: String) -> TLSMistake {
         let code = ERR_get_error()
         ERR_clear_error()
         guard code != 0 else { return TLSMistake(sentence: sentence) }

@@ -63,9 +63,13 @@ final class TLSSession {
     private static let nameBytesMax = 256
 
     private let handle: OpaquePointer
+    private let isCaller: Bool
     private let readLeft: UnsafeMutablePointer<Int>
     private var phase = Phase.handshaking
+    /// Who called; of whom we call nobody asks.
     let peer: PeerAddress
+    /// Why a server that we called is not spoken to, where that is TLS's doing.
+    private(set) var refusal: TLSRefusal?
     /// Whether its handshake stands in the loop's line.
     var isDue = false
     /// Whether there is input, or an end, that epoll does not know of.
@@ -74,15 +78,36 @@ final class TLSSession {
     var isUnread = false
     var stall = Stall.none
 
+    /// The session with who called.
+    ///
     /// - Returns: nil where there is no memory for it.
-    init?(_ context: TLSContext, descriptor: Int32, peer: PeerAddress) {
-        guard let made = unsafe SSL_new(context.handle) else {
+    convenience init?(_ context: TLSContext, descriptor: Int32, peer: PeerAddress) {
+        unsafe self.init(of: context.handle, descriptor, peer, isCaller: false)
+        unsafe SSL_set_accept_state(handle)
+    }
+
+    /// The session with whom we call.
+    ///
+    /// - Parameter host: a name or an address, for which its certificate has to be.
+    /// - Returns: nil where there is no memory for it.
+    convenience init?(calling host: String, _ trust: TLSTrust, descriptor: Int32) {
+        unsafe self.init(of: trust.handle, descriptor, .unix, isCaller: true)
+        guard unsafe signalbox_expect(handle, host) == 1 else {
+            ERR_clear_error()
+            return nil
+        }
+        unsafe SSL_set_connect_state(handle)
+    }
+
+    private init?(of context: OpaquePointer, _ descriptor: Int32, _ peer: PeerAddress, isCaller: Bool) {
+        guard let made = unsafe SSL_new(context) else {
             ERR_clear_error()
             return nil
         }
         unsafe handle = made
         unsafe readLeft = .allocate(capacity: 1)
         unsafe readLeft.initialize(to: TLSSession.readBytesMax)
+        self.isCaller = isCaller
         self.peer = peer
         guard unsafe signalbox_start(made, descriptor, readLeft) == 1 else {
             ERR_clear_error()
@@ -100,7 +125,9 @@ final class TLSSession {
     func shakeHands() -> HandshakeStep {
         guard phase == .handshaking else { return .refused }
         prepare()
+        errno = 0
         let result = unsafe SSL_do_handshake(handle)
+        let code = errno
         if result == 1 {
             phase = .open
             return .done
@@ -111,15 +138,19 @@ final class TLSSession {
         case SSL_ERROR_WANT_WRITE: return .wantsOutput
         case SSL_ERROR_SSL:
             let reason = signalbox_error_reason(ERR_peek_error())
+            if isCaller { refusal = unsafe TLSRefusal(verdict: SSL_get_verify_result(handle), code: ERR_peek_error()) }
             ERR_clear_error()
             phase = .broken(errno: EPROTO)
             return reason == SSL_R_HTTP_REQUEST ? .plainText : .refused
         default:
             ERR_clear_error()
-            phase = .broken(errno: ECONNRESET)
+            phase = .broken(errno: code == 0 || code == EAGAIN ? ECONNRESET : code)
             return .gone
         }
     }
+
+    /// The error that OpenSSL is not asked again behind; 0 for none.
+    var brokenBy: Int32 { if case .broken(let code) = phase { code } else { 0 } }
 
     /// The certificate that the peer has shown, in this session or in the one that it resumes; nil where it has shown none.
     var peerCertificate: PeerCertificate? {
@@ -221,7 +252,10 @@ final class TLSSession {
         case SSL_ERROR_WANT_WRITE: return .wantsOutput
         case SSL_ERROR_ZERO_RETURN: return .ended
         case SSL_ERROR_SYSCALL where code != 0 && code != EAGAIN: phase = .broken(errno: code)
-        default: phase = .broken(errno: EPROTO)
+        default:
+            // RFC 8446 §4.4.2.4: who has no use for our certificate says so when we have shaken hands.
+            if isCaller, error == SSL_ERROR_SSL { refusal = TLSRefusal(verdict: Int(X509_V_OK), code: ERR_peek_error()) }
+            phase = .broken(errno: EPROTO)
         }
         ERR_clear_error()
         if case .broken(let code) = phase { return .failed(errno: code) }

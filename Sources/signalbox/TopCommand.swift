@@ -5,16 +5,18 @@ import Glibc
 import Reactor
 
 struct TopSettings {
-    var host = ""
-    var port: UInt16 = 80
-    var url = ""
+    let server: ServerAddress
+    /// A PEM file with the authorities that are believed; nil for the system's.
+    var authorities: String?
     var token = ""
     var isOnce = false
     var interval = TimeSpan.seconds(1)
 
     init(_ arguments: ArraySlice<String>, environment: (String) -> String?) throws(Mistake) {
-        url = environment("SIGNALBOX_URL") ?? "http://127.0.0.1:8000"
+        var url = environment("SIGNALBOX_URL") ?? "http://127.0.0.1:8000"
         if let given = environment("SIGNALBOX_TOKEN") { token = given }
+        if let file = environment("SIGNALBOX_CA") { authorities = file }
+        var isForTLS = false
         var rest = arguments
         while let argument = rest.popFirst() {
             if argument == "--once" {
@@ -22,7 +24,7 @@ struct TopSettings {
                 continue
             }
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard ["--url", "--token", "--interval-ms"].contains(String(parts[0])) else {
+            guard ["--url", "--token", "--ca", "--interval-ms"].contains(String(parts[0])) else {
                 throw Mistake(sentence: "'\(argument)' is not understood; see signalbox top --help")
             }
             guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
@@ -31,6 +33,9 @@ struct TopSettings {
             switch parts[0] {
             case "--url": url = value
             case "--token": token = value
+            case "--ca":
+                authorities = value
+                isForTLS = true
             default:
                 guard let milliseconds = Int64(value), (100...3_600_000).contains(milliseconds) else {
                     throw Mistake(sentence: "--interval-ms: '\(value)' is no number of milliseconds from 100 to 3600000")
@@ -38,29 +43,9 @@ struct TopSettings {
                 interval = .milliseconds(milliseconds)
             }
         }
-        try read(url)
-    }
-
-    private mutating func read(_ url: String) throws(Mistake) {
-        guard !url.hasPrefix("https://") else {
-            throw Mistake(
-                sentence: "'\(url)': https is not spoken by this command; have a TLS tunnel beside it, and give its http:// address")
-        }
         // What a worker is given leads to the same server.
-        let scheme = url.hasPrefix("http://") ? 7 : url.hasPrefix("ws://") ? 5 : 0
-        let authority = url.dropFirst(scheme).prefix { $0 != "/" && $0 != "?" }
-        guard scheme > 0, !authority.contains(where: { $0 <= " " || $0 == "\u{7f}" }) else {
-            throw Mistake(sentence: "'\(url)' is no address of a server; wanted is http://HOST:PORT")
-        }
-        let colon = authority.lastIndex(of: ":").flatMap { authority[$0...].contains("]") ? nil : $0 }
-        if let colon {
-            guard let number = UInt16(authority[authority.index(after: colon)...]), number > 0 else {
-                throw Mistake(sentence: "'\(url)' has no port that can be called")
-            }
-            port = number
-        }
-        host = String(authority[..<(colon ?? authority.endIndex)])
-        guard !host.isEmpty else { throw Mistake(sentence: "'\(url)' names no host") }
+        server = try ServerAddress(url, schemes: ["http", "https", "ws", "wss"], example: "http://HOST:PORT or https://HOST:PORT")
+        if isForTLS, !server.isSecure { throw Mistake(sentence: "--ca is for TLS, and '\(url)' has none; wanted is https://") }
     }
 
     static let help = """
@@ -68,7 +53,8 @@ struct TopSettings {
 
           signalbox top [OPTIONS]
 
-          --url URL          the server, http:// only (SIGNALBOX_URL, default http://127.0.0.1:8000)
+          --url URL          the server, http:// or https:// (SIGNALBOX_URL, default http://127.0.0.1:8000)
+          --ca FILE          PEM file with the authorities that its certificate may be by (SIGNALBOX_CA, default the system's)
           --token TOKEN      whose tasks are shown; with --auth all an admin's (SIGNALBOX_TOKEN, default none)
           --interval-ms MS   how often it looks (default 1000)
           --once             shows one picture, without colours or movement, and ends
@@ -84,12 +70,18 @@ func top(_ arguments: ArraySlice<String>, environment: (String) -> String?) -> I
     }
     let settings: TopSettings
     let address: SocketAddress
+    let trust: TLSTrust?
     do throws(Mistake) {
         settings = try TopSettings(arguments, environment: environment)
         do throws(Resolver.Refusal) {
-            address = try Resolver.lookUp(SharedBytes(settings.host), port: settings.port)
+            address = try Resolver.lookUp(SharedBytes(settings.server.host), port: settings.server.port)
         } catch {
-            throw Mistake(sentence: "'\(settings.url)': \(error.reason)")
+            throw Mistake(sentence: "'\(settings.server.url)': \(error.reason)")
+        }
+        do throws(TLSMistake) {
+            trust = settings.server.isSecure ? try TLSTrust(authorities: settings.authorities) : nil
+        } catch {
+            throw Mistake(sentence: error.sentence)
         }
     } catch {
         print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
@@ -97,9 +89,9 @@ func top(_ arguments: ArraySlice<String>, environment: (String) -> String?) -> I
     }
     let width = environment("COLUMNS").flatMap { Int($0) }.map { max($0, 40) } ?? (settings.isOnce ? 1_000 : 120)
     guard !settings.isOnce else {
-        switch look(settings, address) {
+        switch look(settings, address, trust) {
         case .success(let picture):
-            print(picture.lines(settings.url, after: nil, width: width).joined(separator: "\n") + "\n", to: STDOUT_FILENO)
+            print(picture.lines(settings.server.url, after: nil, width: width).joined(separator: "\n") + "\n", to: STDOUT_FILENO)
             return 0
         case .failure(let mistake):
             print("signalbox: \(mistake.sentence)\n", to: STDERR_FILENO)
@@ -115,11 +107,11 @@ func top(_ arguments: ArraySlice<String>, environment: (String) -> String?) -> I
     repeat {
         let now = SystemClock.now()
         let lines: [String]
-        switch look(settings, address) {
+        switch look(settings, address, trust) {
         case .success(let picture):
-            lines = picture.lines(settings.url, after: before.map { ($0.picture, now - $0.at) }, width: width)
+            lines = picture.lines(settings.server.url, after: before.map { ($0.picture, now - $0.at) }, width: width)
             before = (picture, now)
-        case .failure(let mistake): lines = ["signalbox top   \(settings.url)", "", mistake.sentence]
+        case .failure(let mistake): lines = ["signalbox top   \(settings.server.url)", "", mistake.sentence]
         }
         // From the top, each line cleared behind its text, and what is below cleared: nothing flickers.
         print("\u{1b}[H" + lines.map { $0 + "\u{1b}[K\r\n" }.joined() + "\u{1b}[J", to: STDOUT_FILENO)
@@ -128,18 +120,23 @@ func top(_ arguments: ArraySlice<String>, environment: (String) -> String?) -> I
 }
 
 /// Asks the server for all that the picture shows.
-private func look(_ settings: TopSettings, _ address: SocketAddress) -> Result<FleetPicture, Mistake> {
+private func look(_ settings: TopSettings, _ address: SocketAddress, _ trust: TLSTrust?) -> Result<FleetPicture, Mistake> {
+    let server = settings.server
+    let identity = trust.map { (host: server.certifiedName, trust: $0) }
     func ask(_ path: String) throws(Mistake) -> Question.Answer {
-        do throws(Errno) {
+        do throws(Question.Failure) {
             return try Question.ask(
-                path, of: address, authority: "\(settings.host):\(settings.port)", token: settings.token, patience: .seconds(10))
+                path, of: address, identity, authority: server.authority, token: settings.token, patience: .seconds(10))
         } catch {
-            throw Mistake(sentence: "\(settings.url) does not answer (\(error.description))")
+            switch error {
+            case .broken(let code): throw Mistake(sentence: "\(server.url) does not answer (\(code.description))")
+            case .refused(let refusal): throw Mistake(sentence: refusal.sentence(of: server.certifiedName))
+            }
         }
     }
     do throws(Mistake) {
         let fleet = try ask("/api/fleet")
-        guard fleet.status == 200 else { throw Mistake(sentence: "\(settings.url)/api/fleet is answered with \(fleet.status)") }
+        guard fleet.status == 200 else { throw Mistake(sentence: "\(settings.server.url)/api/fleet is answered with \(fleet.status)") }
         var picture = FleetPicture(fleet: fleet.body)
         let metrics = try ask("/metrics")
         if metrics.status == 200 { picture.samples = FleetPicture.samples(in: metrics.body) }

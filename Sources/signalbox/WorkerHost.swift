@@ -11,6 +11,8 @@ import WebSockets
 
 final class WorkerHost: LoopHost {
     private let settings: WorkerSettings
+    /// Nil where TLS is not spoken.
+    private let trust: TLSTrust?
     private let environment: [String]
     private let loop: EventLoop
     private let outbox: Outbox
@@ -48,8 +50,11 @@ final class WorkerHost: LoopHost {
     private static let roomBytes = 1 << 20
     private static let messageBytesMax = 64 << 20
 
-    init(_ settings: WorkerSettings, environment: [String], loop: EventLoop, outbox: Outbox, log: Log, at now: Instant) {
+    init(
+        _ settings: WorkerSettings, _ trust: TLSTrust?, environment: [String], loop: EventLoop, outbox: Outbox, log: Log, at now: Instant
+    ) {
         self.settings = settings
+        self.trust = trust
         self.environment = environment
         self.loop = loop
         self.outbox = outbox
@@ -65,13 +70,19 @@ final class WorkerHost: LoopHost {
     private func connect(at now: Instant) {
         do throws(Resolver.Refusal) {
             // A name is looked up in place: nobody else is served by this process.
-            let address = try Resolver.lookUp(SharedBytes(settings.host), port: settings.port)
+            let server = settings.server
+            let address = try Resolver.lookUp(SharedBytes(server.host), port: server.port)
             do throws(Errno) {
-                let id = try loop.connect(to: address)
+                let id: ConnectionID
+                if let trust {
+                    id = try loop.connect(to: address, as: server.certifiedName, trust)
+                } else {
+                    id = try loop.connect(to: address)
+                }
                 client = ClientConnection(random: .system(), messageBytesMax: WorkerHost.messageBytesMax)
                 let target = settings.target(resuming: workerID?.description)
                 outbox.write(to: id) {
-                    client.writeRequest(target: target, authority: settings.authority, token: settings.token, to: &$0)
+                    client.writeRequest(target: target, authority: server.authority, token: settings.token, to: &$0)
                 }
                 link = .coming(id, until: now + WorkerHost.connectTimeout)
             } catch {
@@ -147,7 +158,7 @@ final class WorkerHost: LoopHost {
                 code = 1
                 loop.stop()
             }
-        case .notWebSocket: log.error("what answers is no server of workers", ("address", settings.authority))
+        case .notWebSocket: log.error("what answers is no server of workers", ("address", settings.server.authority))
         case .violation(let code): outbox.write(to: id) { client.writeClose(code, to: &$0) }
         }
         outbox.closeAfterFlush(id)
@@ -155,7 +166,15 @@ final class WorkerHost: LoopHost {
 
     func closed(_ id: ConnectionID, _ cause: CloseCause, at now: Instant) {
         guard id == connection else { return }
-        lost("the connection is closed", at: now)
+        guard let refusal = loop.refusal(of: id) else { return lost("the connection is closed", at: now) }
+        let sentence = refusal.sentence(of: settings.server.certifiedName)
+        // As with a request that is refused: what is wrong from the first is not made right by waiting.
+        if workerID == nil {
+            log.error("the server is not spoken to", ("reason", sentence))
+            code = 1
+            return loop.stop()
+        }
+        lost(sentence, at: now)
     }
 
     func completionsArrived(at now: Instant) {}
@@ -403,8 +422,10 @@ func work(_ arguments: ArraySlice<String>, environment: (String) -> String?) -> 
         return 0
     }
     let settings: WorkerSettings
+    let trust: TLSTrust?
     do throws(Mistake) {
         settings = try WorkerSettings(arguments, environment: environment)
+        do throws(TLSMistake) { trust = try settings.trust() } catch { throw Mistake(sentence: error.sentence) }
     } catch {
         print("signalbox: \(error.sentence)\n", to: STDERR_FILENO)
         return 2
@@ -419,7 +440,7 @@ func work(_ arguments: ArraySlice<String>, environment: (String) -> String?) -> 
         let outbox = Outbox()
         let loop = try EventLoop(outbox: outbox, settings: loopSettings)
         let host = WorkerHost(
-            settings, environment: ChildProcess.environment, loop: loop, outbox: outbox, log: log, at: SystemClock.now())
+            settings, trust, environment: ChildProcess.environment, loop: loop, outbox: outbox, log: log, at: SystemClock.now())
         try loop.run(host)
         return host.code
     } catch {

@@ -4,11 +4,12 @@ import Base
 import Reactor
 
 struct WorkerSettings {
-    var host = ""
-    var port: UInt16 = 80
-    /// Path and query, to which the worker adds its own.
-    var path = "/ws"
-    var query = ""
+    /// Where the server is; the worker adds its own to the query.
+    let server: ServerAddress
+    /// PEM files: the authorities that are believed, and a certificate of its own with its key.
+    var authorities: String?
+    var certificate: String?
+    var key: String?
     var group = "default"
     var concurrency = 1
     var models: [String] = []
@@ -24,6 +25,10 @@ struct WorkerSettings {
         var url = environment("SIGNALBOX_URL") ?? "ws://127.0.0.1:8000/ws"
         if let named = environment("WORKER_GROUP") { group = named }
         if let given = environment("SIGNALBOX_TOKEN") { token = given }
+        if let file = environment("SIGNALBOX_CA") { authorities = file }
+        if let file = environment("SIGNALBOX_CERT") { certificate = file }
+        if let file = environment("SIGNALBOX_KEY") { key = file }
+        var given: [(name: String, value: String)] = []
         var rest = arguments
         while let argument = rest.popFirst() {
             if argument == "--" {
@@ -41,21 +46,32 @@ struct WorkerSettings {
             guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
                 throw Mistake(sentence: "--\(name) needs a value; see signalbox worker --help")
             }
-            if name == "url" { url = value } else { try set(name, value) }
+            if name == "url" { url = value } else { given.append((name, value)) }
         }
+        server = try ServerAddress(url, schemes: ["ws", "wss"], example: "ws://HOST:PORT/ws or wss://HOST:PORT/ws")
+        for (name, value) in given {
+            if WorkerSettings.fileNames.contains(name), !server.isSecure {
+                throw Mistake(sentence: "--\(name) is for TLS, and '\(url)' has none; wanted is wss://")
+            }
+            try set(name, value)
+        }
+        guard (certificate == nil) == (key == nil) else { throw Mistake(sentence: "--cert and --key go together") }
         guard !command.isEmpty else {
             throw Mistake(sentence: "there is no command: signalbox worker [OPTIONS] -- COMMAND [ARGUMENTS]")
         }
         guard token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { throw Mistake(sentence: "--token: this is no token") }
-        try read(url)
     }
 
-    private static let names = ["url", "group", "concurrency", "models", "token", "grace-ms"]
+    private static let fileNames = ["ca", "cert", "key"]
+    private static let names = ["url", "group", "concurrency", "models", "token", "grace-ms"] + fileNames
 
     private mutating func set(_ name: String, _ value: String) throws(Mistake) {
         switch name {
         case "group": group = value
         case "token": token = value
+        case "ca": authorities = value
+        case "cert": certificate = value
+        case "key": key = value
         case "models": models = value.split(separator: ",").map(String.init)
         case "concurrency":
             guard let count = Int(value), (1...WorkerSettings.concurrencyMax).contains(count) else {
@@ -70,43 +86,23 @@ struct WorkerSettings {
         }
     }
 
-    /// `ws://HOST[:PORT][/PATH][?QUERY]`
-    private mutating func read(_ url: String) throws(Mistake) {
-        guard !url.hasPrefix("wss://") else {
-            throw Mistake(sentence: "'\(url)': wss is not spoken by this worker; have a TLS tunnel beside it, and give its ws:// address")
-        }
-        guard url.hasPrefix("ws://"), !url.contains(where: { $0 <= " " || $0 == "#" || $0 == "\u{7f}" }) else {
-            throw Mistake(sentence: "'\(url)' is no address of a server; wanted is ws://HOST:PORT/ws")
-        }
-        let rest = url.dropFirst(5)
-        let authority = rest.prefix { $0 != "/" && $0 != "?" }
-        let target = rest.dropFirst(authority.count)
-        let asked = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        if let first = asked.first, !first.isEmpty { path = String(first) }
-        if asked.count == 2 { query = String(asked[1]) }
-        // The colons within the brackets of an IPv6 address separate nothing.
-        let colon = authority.lastIndex(of: ":").flatMap { authority[$0...].contains("]") ? nil : $0 }
-        if let colon {
-            guard let number = UInt16(authority[authority.index(after: colon)...]), number > 0 else {
-                throw Mistake(sentence: "'\(url)' has no port that can be called")
-            }
-            port = number
-        }
-        host = String(authority[..<(colon ?? authority.endIndex)])
-        guard !host.isEmpty else { throw Mistake(sentence: "'\(url)' names no host") }
+    /// What calls over TLS have in common; nil where there is none.
+    func trust() throws(TLSMistake) -> TLSTrust? {
+        guard server.isSecure else { return nil }
+        var own: (file: String, key: String)?
+        if let certificate, let key { own = (certificate, key) }
+        return try TLSTrust(authorities: authorities, certificate: own)
     }
-
-    var authority: String { "\(host):\(port)" }
 
     /// Where the worker connects to.
     ///
     /// - Parameter id: the name that it had, where it had one.
     func target(resuming id: String?) -> String {
-        var words = query.isEmpty ? [] : [query]
+        var words = server.query.isEmpty ? [] : [server.query]
         words.append("group=\(WorkerSettings.escaped(group))")
         words.append("ready=explicit")
         if let id { words.append("worker_id=\(WorkerSettings.escaped(id))") }
-        return path + "?" + words.joined(separator: "&")
+        return (server.path.isEmpty ? "/ws" : server.path) + "?" + words.joined(separator: "&")
     }
 
     /// RFC 3986 §2.3: what needs no escape, and all else as its bytes.
@@ -136,9 +132,12 @@ struct WorkerSettings {
         lines of standard error say why. Cancelled tasks get SIGTERM, and SIGKILL after the grace. SIGNALBOX_TASK_ID names the task.
 
         A connection that ends is made anew, after 1 to 30 seconds, under the same name; results that were not confirmed are sent again.
-        SIGTERM and SIGINT let the worker finish what it has in hand; a second one ends it at once. wss:// is not spoken: use a TLS tunnel.
+        SIGTERM and SIGINT let the worker finish what it has in hand; a second one ends it at once.
 
-          --url URL            the server (SIGNALBOX_URL, default ws://127.0.0.1:8000/ws)
+          --url URL            the server, ws:// or wss:// (SIGNALBOX_URL, default ws://127.0.0.1:8000/ws)
+          --ca FILE            PEM file with the authorities that its certificate may be by (SIGNALBOX_CA, default the system's)
+          --cert FILE          PEM file with a certificate that speaks for the worker (SIGNALBOX_CERT, default none)
+          --key FILE           PEM file with its private key (SIGNALBOX_KEY, default none)
           --group NAME         whose tasks it takes (WORKER_GROUP, default default)
           --concurrency N      how many at a time (default 1)
           --models NAME,NAME   models that it declares (default none)

@@ -24,14 +24,14 @@ class Authority:
         made = openssl("req", "-x509", *KEY, "-days", 2, "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.pem)
         assert made.returncode == 0, made.stderr
 
-    def sign(self, name, file=None):
+    def sign(self, name, file=None, names=NAMES, days=2):
         """A certificate and its key, as two files."""
         pem, key, request = (self.folder / f"{file or name}.{kind}" for kind in ("pem", "key", "csr"))
         extensions = self.folder / "names"
-        extensions.write_text(NAMES)
+        extensions.write_text(names)
         made = openssl("req", *KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         assert made.returncode == 0, made.stderr
-        made = openssl("x509", "-req", "-in", request, "-CA", self.pem, "-CAkey", self.key, "-CAcreateserial", "-days", 2,
+        made = openssl("x509", "-req", "-in", request, "-CA", self.pem, "-CAkey", self.key, "-CAcreateserial", "-days", days,
                        "-extfile", extensions, "-out", pem)
         assert made.returncode == 0, made.stderr
         return pem, key

@@ -79,7 +79,7 @@ def test_it_goes_on_until_ctrl_c(server, group):
 
 @pytest.mark.parametrize(("words", "code", "sentence"), [
     (["--colour"], 2, "'--colour' is not understood"), (["--url"], 2, "--url needs a value"),
-    (["--url", "https://host"], 2, "https is not spoken"), (["--url", "host"], 2, "is no address of a server"),
+    (["--url", "ftp://host"], 2, "is no address of a server"), (["--url", "host"], 2, "is no address of a server"),
     (["--url", "http://:80"], 2, "names no host"), (["--interval-ms", "1"], 2, "from 100 to 3600000"),
     (["--once", "--url", "http://127.0.0.1:1"], 1, "does not answer"),
 ])

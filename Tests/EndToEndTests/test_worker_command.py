@@ -107,6 +107,8 @@ def test_progress_and_logs(server, group, tmp_path):
 def test_pieces_of_a_result(server, group):
     script = """echo '{"chunk": {"n": 1.0}}' >&2; echo '{"chunk": "two"}' >&2; echo '{"n": 3}'"""
     with CommandWorker(server, group, "sh", "-c", script, options=("--models", group)):
+        # It says what it has once it is connected.
+        eventually(lambda: server.get(f"/v1/models/{group}").status == 200, "the model")
         body = {"model": group, "prompt": "x", "stream": True}
         answer = server.request("POST", "/v1/completions", body)
         assert answer.body == b'data: {"n": 1.0}\n\ndata: "two"\n\ndata: [DONE]\n\n'
@@ -237,7 +239,7 @@ def test_token(launch, group):
     ([], "there is no command"), (["--", ], "there is no command"), (["cat"], "the command stands behind --"),
     (["--group"], "--group needs a value"), (["--colour", "red", "--", "cat"], "there is no option --colour"),
     (["--concurrency", "0", "--", "cat"], "--concurrency: '0' is no number from 1 to 4096"),
-    (["--url", "wss://host/ws", "--", "cat"], "wss is not spoken"), (["--url", "http://host", "--", "cat"], "is no address of a server"),
+    (["--url", "wss://host:1x/ws", "--", "cat"], "has no port"), (["--url", "http://host", "--", "cat"], "is no address of a server"),
     (["--url", "ws://host:0/ws", "--", "cat"], "has no port"), (["--url", "ws:///ws", "--", "cat"], "names no host"),
 ])
 def test_wrong_command_lines_are_named(words, sentence):

@@ -18,10 +18,12 @@ struct Certificates {
             authority() { openssl req -x509 $new -nodes -days 2 -subj "/CN=$1" -keyout $1.key -out $1.pem; }
             signed() {
                 openssl req $new -nodes -subj "/CN=$1" -keyout $1.key -out $1.csr
-                openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -CAcreateserial -days ${3:-2} -out $1.pem
+                openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -CAcreateserial -days ${3:-2} -extfile ${4:-none} -out $1.pem
             }
+            : > none; echo 'subjectAltName=DNS:localhost,DNS:*.fleet.example,IP:127.0.0.1,IP:::1' > names
             authority ours; authority theirs
-            signed server ours; signed renewed ours; signed worker-7 ours; signed stranger theirs; signed late ours -1
+            signed server ours; signed renewed ours; signed worker-7 ours; signed stranger theirs; signed late ours -1 names
+            signed named ours 2 names
             openssl req -x509 $new -nodes -days 2 -subj /O=nameless -addext basicConstraints=CA:FALSE -keyout nameless.key -out nameless.pem
             openssl ec -in server.key -aes128 -passout pass:secret -out locked.key
             openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=rsa -keyout rsa.key -out rsa.pem

@@ -8,8 +8,8 @@ import Testing
 @testable import Reactor
 
 /// A socket that has a port to itself and never accepts.
-private final class Deaf {
-    let raw: Int32
+final class Deaf {
+    private(set) var raw: Int32
     let address: SocketAddress
     /// Those that fill its backlog.
     private var peers: [Int32] = []
@@ -50,9 +50,23 @@ private final class Deaf {
         }
     }
 
+    /// Takes the first who waits, and cuts it off with a reset.
+    func cut() throws {
+        let peer = try Syscall.value("accept") { unsafe accept(raw, nil, nil) }
+        var option = linger(l_onoff: 1, l_linger: 0)
+        _ = unsafe setsockopt(peer, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        FileDescriptor.close(peer)
+    }
+
+    /// Listens no more.
+    func close() {
+        if raw >= 0 { FileDescriptor.close(raw) }
+        raw = -1
+    }
+
     deinit {
         for peer in peers { FileDescriptor.close(peer) }
-        FileDescriptor.close(raw)
+        close()
     }
 }
 

@@ -15,7 +15,7 @@ struct WorkerSettingsTests {
             "--url", "ws://[::1]:9000/ws?token=x", "--group=a b", "--concurrency", "4", "--models=m1,m2", "--token", "t", "--grace-ms", "5",
             "--",
             "sh", "-c", "--url")
-        #expect(settings.host == "[::1]" && settings.port == 9000 && settings.path == "/ws" && settings.query == "token=x")
+        #expect(settings.server.authority == "[::1]:9000" && settings.server.path == "/ws" && settings.server.query == "token=x")
         #expect(settings.group == "a b" && settings.concurrency == 4 && settings.models == ["m1", "m2"] && settings.token == "t")
         #expect(settings.grace == .milliseconds(5) && settings.command == ["sh", "-c", "--url"])
         #expect(settings.target(resuming: nil) == "/ws?token=x&group=a%20b&ready=explicit")
@@ -25,8 +25,21 @@ struct WorkerSettingsTests {
     @Test("what is left out stands in the environment, or is the standard")
     func defaults() throws {
         let plain = try read("--", "cat")
-        #expect(plain.authority == "127.0.0.1:8000" && plain.target(resuming: nil) == "/ws?group=default&ready=explicit")
+        #expect(plain.server.authority == "127.0.0.1:8000" && plain.target(resuming: nil) == "/ws?group=default&ready=explicit")
         let named = try read("--", "cat", environment: ["SIGNALBOX_URL": "ws://host", "WORKER_GROUP": "g", "SIGNALBOX_TOKEN": "t"])
-        #expect(named.authority == "host:80" && named.group == "g" && named.token == "t" && named.path == "/ws")
+        #expect(named.server.authority == "host:80" && named.group == "g" && named.token == "t")
+        #expect(named.target(resuming: nil) == "/ws?group=g&ready=explicit")
+    }
+
+    @Test("what is for TLS goes with wss alone where it is an option, and a certificate with its key")
+    func secure() throws {
+        let given = try read("--url", "wss://host/ws", "--ca", "a.pem", "--cert", "c.pem", "--key", "c.key", "--", "cat")
+        #expect(given.server.isSecure && given.authorities == "a.pem" && given.certificate == "c.pem" && given.key == "c.key")
+        let plain = try read("--", "cat", environment: ["SIGNALBOX_CA": "a.pem"])
+        #expect(try plain.trust() == nil)
+        let useless = #expect(throws: Mistake.self) { try read("--url", "ws://host", "--ca", "a.pem", "--", "cat") }
+        #expect(useless?.sentence == "--ca is for TLS, and 'ws://host' has none; wanted is wss://")
+        let half = #expect(throws: Mistake.self) { try read("--url", "wss://host", "--cert", "c.pem", "--", "cat") }
+        #expect(half?.sentence == "--cert and --key go together")
     }
 }
