@@ -127,6 +127,7 @@ final class CompletionService {
             ResponseWriter.field("Content-Type", "text/event-stream", into: &writer)
             ResponseWriter.field("Cache-Control", "no-store", into: &writer)
             ResponseWriter.field("X-Accel-Buffering", "no", into: &writer)
+            conversation.reader.write(to: &writer)
             CompletionService.writeRequestID(exchange.task.id, to: &writer)
             ResponseWriter.end(into: &writer)
         }

@@ -68,6 +68,8 @@ final class HTTPConversation {
     var request = Request.none
     /// Whether its errors are to have OpenAI's shape.
     var speaksOpenAI = false
+    /// Which page of another origin may read its answer.
+    var reader = CrossOrigin.nobody(isAsked: false)
     /// What the dashboard is told of it; nil while nobody looks.
     var note: ExchangeNote?
     /// Which request of the connection this is: an answer to an earlier one is nobody's.

@@ -147,6 +147,7 @@ final class EventStreamService {
             ResponseWriter.field("Cache-Control", "no-store", into: &writer)
             // A proxy of the common kind would wait for more before it passes on what it has.
             ResponseWriter.field("X-Accel-Buffering", "no", into: &writer)
+            conversation.reader.write(to: &writer)
             ResponseWriter.end(into: &writer)
         }
         context.metrics.count(.ok)

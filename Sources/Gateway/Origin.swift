@@ -10,7 +10,13 @@ enum Origin {
         // The same site: what stands behind `scheme://` is what the request was sent to. That says something only of an address, or of
         // this machine: any other name may have been made to lead here by whoever made the page (DNS rebinding).
         if let host = host(origin), isAddress(authority), equals(origin.extracting(host), authority) { return true }
-        return allowed.contains { equals(origin, $0.span) }
+        return isListed(origin, in: allowed)
+    }
+
+    /// Whether the operator has named the origin.
+    static func isListed(_ origin: Span<UInt8>, in allowed: [SharedBytes]) -> Bool {
+        for one in allowed where equals(origin, one.span) { return true }
+        return false
     }
 
     /// Whether the authority is `localhost`, an IPv4 or an IPv6 address, each with a port or without. Browsers write an address as four

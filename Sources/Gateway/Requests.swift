@@ -57,6 +57,7 @@ final class Requests {
         let route = Routes.find(
             head, bytes, echoPath: context.settings.echoPath, isTestMode: context.settings.sockets.isTestMode, scratch: &context.scratch)
         conversation.request = .none
+        conversation.reader = CrossOrigin(head, bytes, allowed: context.settings.origins)
         conversation.speaksOpenAI = bytes.extracting(head.target.path).hasPrefix("/v1/")
         if context.exchanges.isOpen, route.isNoted { conversation.note = context.exchanges.begin(head, bytes, at: context.moment(now)) }
         if context.watermark.isShort, !route.isSpared(newcomer: conversation.isSpared) {
@@ -65,9 +66,10 @@ final class Requests {
             return nil
         }
         if case .engine(let door, let query) = route {
+            conversation.reader = .nobody(isAsked: false)
             return engage(conversation, door, query, head, bytes, at: now)
         }
-        if let origin = head.value(.origin), Requests.asksWhosePage(route, head) {
+        if let origin = head.value(.origin), route.asksWhosePage(head) {
             let authority = bytes.extracting(head.authority ?? 0..<0)
             guard Origin.isAllowed(bytes.extracting(origin), authority: authority, allowed: context.settings.origins) else {
                 responses.fail(conversation, .forbidden, "Origin not allowed", at: now)
@@ -102,7 +104,7 @@ final class Requests {
         case .methodNotAllowed(let allow):
             responses.fail(conversation, .methodNotAllowed, "Method not allowed", allow: allow, at: now)
         case .options(let allow):
-            responses.respond(conversation, .noContent, allow: allow, at: now)
+            responses.respond(conversation, .noContent, allow: allow, fields: conversation.reader.permission(of: allow), at: now)
         case .workerSocket, .echoSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket, .dashboard(.socket):
             return upgrades.begin(conversation, route, principal, head, bytes, at: now)
         case .submit, .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .replayLetters, .gpuTask, .gpuConnections,
@@ -182,13 +184,6 @@ final class Requests {
         guard conversation.exchange.expectsContinue else { return }
         context.outbox.write(to: conversation.id) { ResponseWriter.continued(into: &$0) }
         conversation.exchange.continued()
-    }
-
-    /// Whether a page must be one that may speak: it would change something, or hold a conversation. Whatever else it asks for, its browser
-    /// shows it no answer of another origin's.
-    private static func asksWhosePage(_ route: Route, _ head: borrowing RequestHead) -> Bool {
-        if case .eventStream = route { return true }
-        return head.method != .get && head.method != .head || head.first(.upgrade) != nil
     }
 
     // MARK: Whole requests

@@ -64,6 +64,7 @@ final class Responses {
             if context.isDraining, status == .serviceUnavailable { ResponseWriter.field("Retry-After", "1", into: &writer) }
             writer.append(extra)
             writer.append(fields)
+            conversation.reader.write(to: &writer)
             ResponseWriter.end(into: &writer)
         }
         if hasBody {
@@ -82,7 +83,9 @@ final class Responses {
         var shape = conversation.exchange.shape
         shape.keepsAlive = false
         let date = context.date(now)
-        context.outbox.write(to: conversation.id) { ResponseWriter.refuse(error, shape, date: date.span, into: &$0) }
+        context.outbox.write(to: conversation.id) { writer in
+            ResponseWriter.refuse(error, shape, date: date.span, into: &writer) { conversation.reader.write(to: &$0) }
+        }
         context.metrics.count(error.status)
         conclude(conversation, shape)
     }
@@ -97,6 +100,7 @@ final class Responses {
     /// Ends the request whose answer was written in that form.
     func conclude(_ conversation: HTTPConversation, _ shape: ResponseShape) {
         conversation.request = .none
+        conversation.reader = .nobody(isAsked: false)
         conversation.note = nil
         conversation.body = nil
         conversation.number &+= 1

@@ -118,10 +118,12 @@ public enum ResponseWriter {
 
     /// Writes the whole head of a response whose content is `bodyLength` bytes of JSON.
     ///
+    /// - Parameter fields: writes further fields.
     /// - Returns: whether the content is to follow.
     @discardableResult
     public static func json(
-        _ status: HTTPStatus, _ shape: ResponseShape, date: Span<UInt8>, bodyLength: Int, into writer: inout ByteWriter
+        _ status: HTTPStatus, _ shape: ResponseShape, date: Span<UInt8>, bodyLength: Int, into writer: inout ByteWriter,
+        fields: (inout ByteWriter) -> Void = { _ in }
     ) -> Bool {
         begin(status, shape, date: date, into: &writer)
         if !status.forbidsBody {
@@ -130,14 +132,21 @@ public enum ResponseWriter {
             writer.append(decimal: bodyLength)
             writer.append("\r\n")
         }
+        fields(&writer)
         writer.append("\r\n")
         return hasBody(status, shape)
     }
 
     /// Writes the whole response to a request that was refused: `{"error":"…"}` with the sentence of the error.
-    public static func refuse(_ error: HTTPError, _ shape: ResponseShape, date: Span<UInt8>, into writer: inout ByteWriter) {
+    ///
+    /// - Parameter fields: writes further fields.
+    public static func refuse(
+        _ error: HTTPError, _ shape: ResponseShape, date: Span<UInt8>, into writer: inout ByteWriter,
+        fields: (inout ByteWriter) -> Void = { _ in }
+    ) {
         let sentence = error.sentence
-        guard json(error.status, shape, date: date, bodyLength: sentence.utf8CodeUnitCount + 12, into: &writer) else { return }
+        let length = sentence.utf8CodeUnitCount + 12
+        guard json(error.status, shape, date: date, bodyLength: length, into: &writer, fields: fields) else { return }
         writer.append("{\"error\":\"")
         writer.append(sentence)
         writer.append("\"}")

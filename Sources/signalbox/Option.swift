@@ -109,7 +109,8 @@ struct Option: Sendable {
             configuration.settings.limits.deadLetterTime = configuration.historyTTL
         },
         Option(
-            name: "allow-origin", form: .values("ORIGIN"), standard: "none", help: "web origin that may connect, as https://app.example"
+            name: "allow-origin", form: .values("ORIGIN"), standard: "none",
+            help: "web origin whose pages may connect and read, as https://app.example"
         ) {
             (configuration, text) throws(Mistake) in
             guard text.hasPrefix("http://") || text.hasPrefix("https://"), !text.hasSuffix("/") else {

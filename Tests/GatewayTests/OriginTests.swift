@@ -56,4 +56,32 @@ struct OriginTests {
             e upgrades /echo [Origin: https://app.example]
             """)
     }
+
+    @Test("a page of a listed origin reads answers, errors and streams among them, and asks beforehand", arguments: Chunking.all)
+    func reading(_ chunking: Chunking) {
+        var settings = Settings(origins: [SharedBytes("https://app.example")])
+        settings.limits.pingInterval = .seconds(3_600)
+        let mine = "[Access-Control-Allow-Origin: https://app.example] [Vary: Origin] [Access-Control-Allow-Credentials: -]"
+        Stage.play(chunking, settings, """
+            a > OPTIONS /api/openai [Origin: https://app.example] [Access-Control-Request-Method: POST]
+            a < 204 \(mine) [Access-Control-Allow-Methods: POST, OPTIONS] [Access-Control-Allow-Headers: Authorization, *] [Access-Contr\
+            ol-Max-Age: 600]
+            a > OPTIONS /api/openai [Origin: https://evil.test] [Access-Control-Request-Method: POST]
+            a < 403 [Access-Control-Allow-Origin: -] [Access-Control-Allow-Methods: -] [Vary: Origin] {"error":"Origin not allowed"}
+            a > OPTIONS /api/openai
+            a < 204 [Access-Control-Allow-Origin: -] [Access-Control-Allow-Methods: -] [Allow: POST, OPTIONS]
+            a > POST /api/openai [Origin: https://app.example] {"data":{}}
+            a < 503 \(mine) [Access-Control-Expose-Headers: Retry-After, WWW-Authenticate, X-Request-ID] {"error":"No worker available"}
+            a > GET /healthz [Origin: https://app.example]
+            a < 200 \(mine) {"status":"ok"}
+            a > GET /healthz
+            a < 200 [Access-Control-Allow-Origin: -] [Vary: Origin] {"status":"ok"}
+            a > GET /nowhere [Origin: https://app.example]
+            a < 404 \(mine) {"error":"Not found"}
+            """)
+        Stage.play(chunking, """
+            a > GET /healthz [Origin: https://app.example]
+            a < 200 [Access-Control-Allow-Origin: -] [Vary: -] {"status":"ok"}
+            """)
+    }
 }
