@@ -1,13 +1,24 @@
 """The descriptions of the API, `/openapi.json` and `/asyncapi.json`: true to their standards, to the table of routes, and to what the
 server answers."""
+import copy
 import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import pydantic
 import pytest
+from jsonschema import Draft7Validator
 from openapi_spec_validator import validate
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
+
+with warnings.catch_warnings():
+    # Two of its fields are called "schema", as the standard has it, which pydantic warns of.
+    warnings.simplefilter("ignore", UserWarning)
+    from asyncapi3 import AsyncAPI3
 
 from browsers import Browser
 from conftest import shared
@@ -84,6 +95,48 @@ def test_asyncapi_holds_together(asyncapi):
             assert message["$ref"].startswith(operation["channel"]["$ref"] + "/messages/"), name
             assert resolve(asyncapi, resolve(asyncapi, message["$ref"])["$ref"])["examples"]
         assert set(re.findall(r"\{(\w+)\}", channel["address"])) == set(channel.get("parameters", {})), name
+
+
+def test_asyncapi_is_valid(asyncapi):
+    """Every object of the document is one of AsyncAPI 3.0's, with its members and no others, the bindings for WebSockets among them."""
+    AsyncAPI3.model_validate(asyncapi)
+
+
+@pytest.mark.parametrize("path", [
+    "info.version", "operations.worker-receive.action=publish", "operations.worker-receive.channel", "channels.worker.messages=none",
+    "channels.worker.colour=red", "channels.worker.bindings.ws.colour=red", "channels.worker.bindings.ws.method=PUT",
+    "channels.task.parameters.task_id.colour=red", "components.messages.worker-send-task.colour=red",
+    "components.messages.worker-send-task.examples=none", "components.colour=red", "asyncapi=3",
+])
+def test_a_wrong_asyncapi_would_be_found(asyncapi, path):
+    """What was called valid above says something."""
+    document = copy.deepcopy(asyncapi)
+    path, wrong, value = path.partition("=")
+    *way, last = path.split(".")
+    place = document
+    for key in way:
+        place = place[key]
+    if wrong:
+        place[last] = value
+    else:
+        del place[last]
+    with pytest.raises(pydantic.ValidationError):
+        AsyncAPI3.model_validate(document)
+
+
+def test_examples_of_messages_are_what_their_schemas_say(asyncapi):
+    """AsyncAPI's own schemas are those of JSON Schema's seventh draft."""
+    registry = Registry().with_resource("urn:asyncapi", DRAFT7.create_resource(asyncapi))
+    seen = 0
+    for name, message in asyncapi["components"]["messages"].items():
+        Draft7Validator.check_schema(message["payload"])
+        check = Draft7Validator({"$ref": f"urn:asyncapi#/components/messages/{name}/payload"}, registry=registry)
+        for example in message["examples"]:
+            check.validate(example["payload"])
+            seen += 1
+        if message["payload"].get("type") == "object" and message["payload"].get("required"):
+            assert not check.is_valid({}), f"{name} takes anything"
+    assert seen > 50
 
 
 def test_every_route_is_described(openapi, asyncapi):
