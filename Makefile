@@ -139,7 +139,7 @@ autobahn: release tools ## All 517 cases of the conformance suite, a quarter of 
 	jq -e '[.[][] | .behavior, .behaviorClose] | length > 0 and all(IN("OK", "NON-STRICT", "INFORMATIONAL"))' "$$report/index.json" > /dev/null
 
 # Everything that is fuzzed; the checks are Tests/FuzzChecks. The canary is none of them: it must be found.
-CODECS := http chunked websocket engineio socketio json jwt query database dialects
+CODECS := http chunked websocket engineio socketio json jwt query database dialects completions
 FUZZ := .build/fuzz
 
 # The runtime's own report of a crash runs in a process that the address sanitizer takes for an error.

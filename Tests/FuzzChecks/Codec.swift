@@ -3,7 +3,7 @@
 
 /// What is fuzzed, under the name that `make fuzz CODEC=…` takes.
 public enum Codec: String, CaseIterable, Sendable {
-    case http, chunked, websocket, engineio, socketio, json, jwt, query, database, dialects
+    case http, chunked, websocket, engineio, socketio, json, jwt, query, database, dialects, completions
     /// None: a fault that must be found.
     case canary
 
@@ -14,7 +14,7 @@ public enum Codec: String, CaseIterable, Sendable {
     public var isIncremental: Bool {
         switch self {
         case .http, .chunked, .websocket, .engineio, .socketio, .query: true
-        case .json, .jwt, .database, .dialects, .canary: false
+        case .json, .jwt, .database, .dialects, .completions, .canary: false
         }
     }
 
@@ -32,6 +32,7 @@ public enum Codec: String, CaseIterable, Sendable {
         case .query: checkQuery(input)
         case .database: checkDatabase(input)
         case .dialects: checkDialects(input)
+        case .completions: checkCompletions(input)
         case .canary: checkCanary(input)
         }
     }

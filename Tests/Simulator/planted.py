@@ -117,6 +117,21 @@ BUGS = [
         "            orphans[task.lastWorker, default: []].append(task)\n", "",
         "after a restart nobody waits for the worker of a task that runs",
     ),
+    (
+        "completion-in-vain", "Sources/Gateway/CompletionService.swift",
+        "        context.broker.abandon(exchange.task, by: conversation.exchangeID, at: context.moment(now))\n", "",
+        "a completion whose client has gone is worked on",
+    ),
+    (
+        "pieces-and-whole", "Sources/Gateway/CompletionService.swift",
+        "whole: hasPieces ? nil : result", "whole: result",
+        "who had the pieces is given the whole as well",
+    ),
+    (
+        "completion-listens-on", "Sources/Gateway/CompletionService.swift",
+        "if let subscriber = exchange.subscriber { context.broker.hub.leave(subscriber) }", "",
+        "a stream of pieces that has ended listens for ever",
+    ),
 ]
 
 

@@ -11,6 +11,7 @@ final class Cast {
     private let listeners: [HubClient]
     private let visitors: [FleetVisitor]
     private let operators: [Operator]
+    private let chatters: [Chatter]
     private var sockets: [SocketWatcher] = []
     private var streams: [StreamWatcher] = []
     private var lastWatcher = 0
@@ -29,6 +30,7 @@ final class Cast {
         listeners = (0..<world.fate.listeners).map { HubClient(world, "h\($0 + 1)") }
         visitors = (0..<world.fate.visitors).map { FleetVisitor(world, "v\($0 + 1)") }
         operators = world.fate.hasOperator ? [Operator(world, "o1"), Operator(world, "o2")] : []
+        chatters = (0..<world.fate.chatters).map { Chatter(world, "c\($0 + 1)") }
         auditor = Caller(world, "auditor")
     }
 
@@ -40,6 +42,7 @@ final class Cast {
         for listener in listeners { listener.enter() }
         for visitor in visitors { visitor.enter() }
         for person in operators { person.enter() }
+        for chatter in chatters { chatter.enter() }
         if world.fate.watchers > 0 { watch() }
     }
 
@@ -70,6 +73,7 @@ final class Cast {
         for submitter in submitters { submitter.finish() }
         for producer in producers { producer.finish() }
         for person in operators { person.finish() }
+        for chatter in chatters { chatter.finish() }
         for listener in listeners { listener.finish() }
         for visitor in visitors { visitor.finish() }
         isFinishing = true
@@ -80,14 +84,20 @@ final class Cast {
         let open = world.ledger.promised.filter { !world.ledger.isEnded($0) }
         for id in open { Submitter.ask(world, auditor, id) }
         return open.isEmpty && submitters.allSatisfy(\.isIdle) && producers.allSatisfy(\.isDone) && sockets.allSatisfy(\.isDone)
-            && streams.allSatisfy(\.isDone)
+            && streams.allSatisfy(\.isDone) && chatters.allSatisfy(\.isIdle) && inVain.isEmpty
+    }
+
+    /// Completions that workers have in hand and nobody waits for: they are to be told.
+    private var inVain: [Int] {
+        workers.flatMap(\.wanted).filter { nonce in chatters.contains { $0.hasAbandoned(nonce) } }
     }
 
     var unfinished: String {
         let open = world.ledger.promised.filter { !world.ledger.isEnded($0) }
         return "\(open.count) tasks (\(open.first ?? "-")), \(submitters.count { !$0.isIdle }) submitters, "
             + "\(producers.count { !$0.isDone }) producers, \(sockets.filter { !$0.isDone }.map(\.name)) and "
-            + "\(streams.filter { !$0.isDone }.map(\.name)) wait"
+            + "\(streams.filter { !$0.isDone }.map(\.name)) wait, \(chatters.count { !$0.isIdle }) chatters, "
+            + "completions \(inVain) are in vain"
     }
 
     /// Everything that was promised is asked after once more.
@@ -104,6 +114,7 @@ final class Cast {
         for listener in listeners { listener.leave() }
         for visitor in visitors { visitor.goAway() }
         for person in operators { person.leave() }
+        for chatter in chatters { chatter.leave() }
         for watcher in sockets { watcher.leave() }
         for watcher in streams { watcher.leave() }
         auditor.drop()

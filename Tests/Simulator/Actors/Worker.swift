@@ -5,6 +5,9 @@ import Base
 final class Worker: Talker {
     private struct Held {
         let nonce: Int
+        /// Whether it is a completion, whose pieces are numbered; and how many were said.
+        let isCompletion: Bool
+        var pieces = 0
         let lease: Int
         /// The worker's connection, by number, over which it came.
         let connection: Int
@@ -47,6 +50,9 @@ final class Worker: Talker {
 
     /// Tasks that it was given and that nobody has taken back.
     var heldCount: Int { order.count { hands[$0]?.isWanted == true } }
+
+    /// The numbers of those.
+    var wanted: [Int] { order.compactMap { hands[$0] }.filter(\.isWanted).map(\.nonce) }
 
     // MARK: Coming and going
 
@@ -117,7 +123,7 @@ final class Worker: Talker {
 
     private func take(_ message: JSON) throws {
         guard let id = message["taskId"]?.text, let lease = message["lease"]?.integer,
-            let nonce = message["payload"]?["data"]?["nonce"]?.integer
+            let payload = message["payload"], let nonce = (payload["data"] ?? payload["request"])?["nonce"]?.integer
         else { throw Malformed("a task without its members") }
         world.ledger.assigned(id, nonce: nonce, lease: lease, to: name, life: life)
         forget(id)
@@ -125,7 +131,7 @@ final class Worker: Talker {
         let held = heldCount
         if held >= concurrency { world.fail("concurrency", "\(name) has \(held) of \(concurrency), and is given \(id)") }
         order.append(id)
-        hands[id] = Held(nonce: nonce, lease: lease, connection: connection)
+        hands[id] = Held(nonce: nonce, isCompletion: payload["endpoint"] != nil, lease: lease, connection: connection)
         work(id, lease, steps: isHonest ? world.chance.number(0...1) : world.chance.number(0...(world.fate.isTight ? 40 : 6)))
         if !isHonest, !isDraining, world.chance.once(in: 60) {
             isDraining = true
@@ -141,6 +147,7 @@ final class Worker: Talker {
             guard let held = hands[id], held.lease == lease, held.sent == nil else { return }
             if steps > 0 {
                 report(id, held)
+                hands[id]?.pieces += 1
                 return work(id, lease, steps: steps - 1)
             }
             // Some are never done.
@@ -156,6 +163,8 @@ final class Worker: Talker {
         case 0:
             let padding = world.fate.isTight ? String(repeating: "l", count: world.chance.number(0...900)) : ""
             say("{\"type\":\"task_logs\",\(head),\"logs\":\"\(name) line \(serial)\(padding)\"}")
+        case 1 where held.isCompletion:
+            say("{\"type\":\"task_chunk\",\(head),\"chunk\":{\"nonce\":\(held.nonce),\"piece\":\(held.pieces + 1)}}")
         case 1: say("{\"type\":\"task_chunk\",\(head),\"chunk\":\"\(name) \(serial)\"}")
         case 2: say("{\"type\":\"task_progress\",\(head),\"message\":\"\(name) step \(serial)\"}")
         case _: say("{\"type\":\"task_progress\",\(head),\"progress\":\(world.chance.number(0...100)),\"message\":\"\(name) \(serial)\"}")

@@ -8,6 +8,8 @@ struct Tally {
         /// What became of tasks.
         case submissions, promises, results, refusals, fullQueues, notStored, cancellations
         case assignments, reassignments, acknowledgements, endings, recalls
+        /// What became of completions.
+        case completions, pieces, completionsEnded, completionsFailed, completionsCut
         /// What became of workers.
         case drains, workersReturned, workersForgot, leasesLost, staleResults, duplicateResults, refusedLeases, lateResults
         /// What watchers were told.

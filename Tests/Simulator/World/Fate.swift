@@ -23,6 +23,7 @@ struct Fate {
     let producers: Int
     let listeners: Int
     let visitors: Int
+    let chatters: Int
     let hasOperator: Bool
     /// Groups that workers stand in and tasks are given to.
     let groups: [String]
@@ -44,6 +45,7 @@ struct Fate {
         producers = chance.number(0...2)
         listeners = chance.number(0...3)
         visitors = chance.number(0...3)
+        chatters = chance.number(0...2)
         hasOperator = chance.once(in: 2)
         groups = chance.once(in: 2) ? ["default"] : ["default", "g2"]
         settings.limits = Fate.limits(&chance)
