@@ -42,12 +42,7 @@ public enum TokenProblem: Error, Hashable, Sendable {
     public static let message: StaticString = "Invalid or expired token"
 
     /// What the bearer hears. Whose token was revoked has a good one, and learns nothing about how to forge another.
-    public var words: StaticString {
-        switch self {
-        case .revoked: "The token was revoked"
-        case _: TokenProblem.message
-        }
-    }
+    public var words: StaticString { self == .revoked ? "The token was revoked" : TokenProblem.message }
 
     /// What the log says.
     public var reason: StaticString {

@@ -85,7 +85,7 @@ public enum UserTaskAPI {
         case "completed": return .completed
         case "failed": return .failed
         case "cancelled": return .cancelled
-        case _: throw .outOfRange(member: "status", expected: "one of pending, running, progress, completed, failed, cancelled")
+        default: throw .outOfRange(member: "status", expected: "one of pending, running, progress, completed, failed, cancelled")
         }
     }
 

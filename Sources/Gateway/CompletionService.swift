@@ -21,6 +21,8 @@ final class CompletionExchange {
     }
 
     let task: TaskRecord
+    /// Who asked.
+    let principal: Principal
     fileprivate let endpoint: CompletionEndpoint
     fileprivate var phase: Phase
     /// Where it hears of pieces; nil where it does not.
@@ -30,8 +32,9 @@ final class CompletionExchange {
     /// What waited for it when it was looked at last, and how often in a row that was as much.
     fileprivate var standstill = (bytes: 0, beats: 0)
 
-    fileprivate init(_ task: TaskRecord, _ endpoint: CompletionEndpoint, _ phase: Phase) {
+    fileprivate init(_ task: TaskRecord, of principal: Principal, _ endpoint: CompletionEndpoint, _ phase: Phase) {
         self.task = task
+        self.principal = principal
         self.endpoint = endpoint
         self.phase = phase
     }
@@ -49,7 +52,9 @@ final class CompletionService {
     // MARK: Orders
 
     /// Takes an order in, and answers it once its task has ended, or as its pieces come.
-    func submit(_ conversation: HTTPConversation, _ order: Order, _ endpoint: CompletionEndpoint, at now: Instant) {
+    func submit(
+        _ conversation: HTTPConversation, _ order: Order, _ endpoint: CompletionEndpoint, of principal: Principal, at now: Instant
+    ) {
         var submission = order.submission
         let known = submission.idempotencyKey.flatMap { context.broker.task(underKey: $0) }
         if known == nil, submission.group == nil, let model = submission.model {
@@ -64,7 +69,7 @@ final class CompletionService {
         }
         do throws(SubmissionRefusal) {
             let task = try context.broker.submit(submission, for: .ended(conversation.exchangeID), at: context.moment(now))
-            let exchange = CompletionExchange(task, endpoint, order.isStreamed ? .silent : .waiting)
+            let exchange = CompletionExchange(task, of: principal, endpoint, order.isStreamed ? .silent : .waiting)
             conversation.request = .completing(exchange)
             guard task.outcome == nil else { return conclude(conversation, exchange, at: now) }
             guard order.isStreamed else { return }
@@ -119,38 +124,19 @@ final class CompletionService {
 
     /// Writes the head.
     private func begin(_ conversation: HTTPConversation, _ exchange: CompletionExchange, at now: Instant) -> ResponseShape {
-        var shape = conversation.exchange.shape
-        if context.isDraining { shape.keepsAlive = false }
-        let date = context.date(now)
-        context.outbox.write(to: conversation.id) { writer in
-            ResponseWriter.begin(.ok, &shape, .streamed, date: date.span, into: &writer)
-            ResponseWriter.field("Content-Type", "text/event-stream", into: &writer)
-            ResponseWriter.field("Cache-Control", "no-store", into: &writer)
-            ResponseWriter.field("X-Accel-Buffering", "no", into: &writer)
-            conversation.reader.write(to: &writer)
-            CompletionService.writeRequestID(exchange.task.id, to: &writer)
-            ResponseWriter.end(into: &writer)
-        }
-        context.metrics.count(.ok)
+        let shape = responses.beginStream(conversation, fields: CompletionService.requestID(exchange.task.id), at: now)
         exchange.phase = .streaming(shape, hasPieces: false)
         return shape
     }
 
     /// OpenAI's clients show it as the request's name; here it is the task's.
-    private static func writeRequestID(_ id: TaskID, to writer: inout ByteWriter) {
-        guard id.name == nil else { return }
-        writer.append("X-Request-ID: ")
-        id.write(to: &writer)
-        writer.append("\r\n")
-    }
-
-    private func sendText(_ conversation: HTTPConversation, _ shape: ResponseShape) {
-        let outbox = context.outbox
-        context.text.withSpan { text in
-            outbox.write(to: conversation.id) { ResponseWriter.beginChunk(text.count, shape, into: &$0) }
-            outbox.append(SharedBytes(copying: text), to: conversation.id)
-            outbox.write(to: conversation.id) { ResponseWriter.endChunk(shape, into: &$0) }
-        }
+    private static func requestID(_ id: TaskID) -> SharedBytes {
+        guard id.name == nil else { return .empty }
+        var field = ByteWriter(capacity: 64)
+        field.append("X-Request-ID: ")
+        id.write(to: &field)
+        field.append("\r\n")
+        return field.take()
     }
 
     // MARK: The end
@@ -170,10 +156,9 @@ final class CompletionService {
         }
         switch exchange.phase {
         case .waiting:
-            var field = ByteWriter(capacity: 64)
-            CompletionService.writeRequestID(exchange.task.id, to: &field)
             let value = result.isEmpty ? CompletionService.null : result
-            responses.respond(conversation, .ok, fields: field.seal(), splice: Splice(offset: 0, value: value), at: now)
+            responses.respond(
+                conversation, .ok, fields: CompletionService.requestID(exchange.task.id), splice: Splice(offset: 0, value: value), at: now)
         case .silent: finish(conversation, exchange, begin(conversation, exchange, at: now), whole: result)
         case .streaming(let shape, let hasPieces): finish(conversation, exchange, shape, whole: hasPieces ? nil : result)
         }
@@ -186,8 +171,8 @@ final class CompletionService {
         context.text.removeAll()
         if let whole { CompletionStream.writeWhole(whole, of: exchange.endpoint, &context.index, to: &context.text) }
         CompletionStream.writeDone(to: &context.text)
-        sendText(conversation, shape)
-        close(conversation, shape)
+        responses.sendPiece(conversation, shape)
+        responses.endStream(conversation, shape)
     }
 
     /// Answers with the error that stands in `context.text`: as an answer, or as a stream's last event.
@@ -196,18 +181,8 @@ final class CompletionService {
         let error = context.text.seal()
         context.text.removeAll()
         CompletionStream.writeError(to: &context.text) { $0.append(error) }
-        sendText(conversation, shape)
-        close(conversation, shape)
-    }
-
-    private func close(_ conversation: HTTPConversation, _ shape: ResponseShape) {
-        var shape = shape
-        if context.isDraining { shape.keepsAlive = false }
-        context.outbox.write(to: conversation.id) { ResponseWriter.endBody(shape, into: &$0) }
-        context.outbox.setShares(conversation.id, false)
-        responses.conclude(conversation, shape)
-        // Requests that came meanwhile are next.
-        context.resumable.append(conversation.id)
+        responses.sendPiece(conversation, shape)
+        responses.endStream(conversation, shape)
     }
 
     /// Ends a stream that is read too slowly, and its task with it.
@@ -230,6 +205,17 @@ final class CompletionService {
         context.text.removeAll()
         CompletionAPI.writeError(503, context.endWords, code: "shutting_down", to: &context.text)
         fail(conversation, exchange, .serviceUnavailable, at: now)
+    }
+
+    /// Its token was revoked: it ends, and its task as if its client had gone away.
+    func breakOff(_ conversation: HTTPConversation, _ exchange: CompletionExchange, at now: Instant) {
+        closed(conversation, exchange, at: now)
+        guard case .streaming(var shape, _) = exchange.phase else { return responses.refuseRevoked(conversation, at: now) }
+        shape.keepsAlive = false
+        exchange.phase = .streaming(shape, hasPieces: true)
+        context.text.removeAll()
+        CompletionAPI.writeError(401, TokenProblem.revoked.words, code: "invalid_api_key", to: &context.text)
+        fail(conversation, exchange, .unauthorized, at: now)
     }
 
     /// Nobody waits any more: a task that nobody else wants is cancelled, and its worker told.
@@ -261,7 +247,7 @@ final class CompletionService {
         }
         context.text.removeAll()
         CompletionStream.writeHeartbeat(to: &context.text)
-        sendText(conversation, shape)
+        responses.sendPiece(conversation, shape)
     }
 
     // MARK: Models

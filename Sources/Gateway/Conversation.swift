@@ -48,7 +48,7 @@ final class HTTPConversation {
         /// It is answered once what it asked for is written down.
         case storing(Receipt)
         /// It waits for the end of its task.
-        case waiting(TaskRecord)
+        case waiting(TaskRecord, Principal)
         /// The same in OpenAI's words; its answer may have begun.
         case completing(CompletionExchange)
         /// It waits for what is read back from the journal.

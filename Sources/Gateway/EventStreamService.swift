@@ -41,8 +41,8 @@ final class EventWatcher {
 final class EventStreamService {
     /// How long a browser waits before it comes again.
     private static let retryDelay = TimeSpan.seconds(2)
-    /// A piece of the beginning above this size gets a block of its own instead of growing the turn's arena.
-    private static let arenaBytesMax = 256 << 10
+    /// Bytes of what was missed that are written before they are sent on.
+    private static let pieceBytesMax = 256 << 10
 
     private let context: Context
     private let responses: Responses
@@ -78,8 +78,7 @@ final class EventStreamService {
         // Meanwhile the token may be revoked, the task gone, and another have its name: one that is not for this client, or that it has
         // nothing of.
         if context.revocations.covers(principal) {
-            let refusal = Refusal.token(.revoked)
-            responses.fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+            responses.refuseRevoked(conversation, at: now)
         } else if let task = context.broker.task(position.task), principal.maySee(taskOwner: task.user, taskID: task.id) {
             answer(conversation, task, position.epoch == task.stream.origin.epoch ? position : nil, principal, at: now)
         } else {
@@ -99,14 +98,13 @@ final class EventStreamService {
             return responses.respond(conversation, .noContent, at: now)
         }
         guard !conversation.exchange.shape.isHead else {
-            return responses.conclude(conversation, begin(conversation, at: now))
+            return responses.conclude(conversation, responses.beginStream(conversation, at: now))
         }
         let deadline = deadline(principal.expiry, at: now)
         if task.ending != nil {
-            let shape = begin(conversation, at: now)
+            let shape = responses.beginStream(conversation, at: now)
             sendBeginning(conversation, shape, task, position, at: now)
-            context.outbox.write(to: conversation.id) { ResponseWriter.endBody(shape, into: &$0) }
-            return responses.conclude(conversation, shape)
+            return responses.endStream(conversation, shape)
         }
         let hub = context.broker.hub
         guard let subscriber = hub.enter(.events, target: conversation.id.raw) else { return refuse(conversation, at: now) }
@@ -116,7 +114,7 @@ final class EventStreamService {
             hub.leave(subscriber)
             return refuse(conversation, at: now)
         }
-        let shape = begin(conversation, at: now)
+        let shape = responses.beginStream(conversation, at: now)
         context.metrics.eventStreamsOpen += 1
         context.metrics.eventStreamsOpened += 1
         conversation.request = .streaming(
@@ -134,26 +132,6 @@ final class EventStreamService {
         return min(beat, now + max(.milliseconds(expiry.milliseconds - context.moment(now).wall.milliseconds), .zero))
     }
 
-    /// Writes the head.
-    ///
-    /// - Returns: the form in which it was written.
-    private func begin(_ conversation: HTTPConversation, at now: Instant) -> ResponseShape {
-        var shape = conversation.exchange.shape
-        if context.isDraining { shape.keepsAlive = false }
-        let date = context.date(now)
-        context.outbox.write(to: conversation.id) { writer in
-            ResponseWriter.begin(.ok, &shape, .streamed, date: date.span, into: &writer)
-            ResponseWriter.field("Content-Type", "text/event-stream", into: &writer)
-            ResponseWriter.field("Cache-Control", "no-store", into: &writer)
-            // A proxy of the common kind would wait for more before it passes on what it has.
-            ResponseWriter.field("X-Accel-Buffering", "no", into: &writer)
-            conversation.reader.write(to: &writer)
-            ResponseWriter.end(into: &writer)
-        }
-        context.metrics.count(.ok)
-        return shape
-    }
-
     /// Sends what a stream begins with: what the client missed, else how the task stands, and its end if it has ended.
     private func sendBeginning(
         _ conversation: HTTPConversation, _ shape: ResponseShape, _ task: TaskRecord, _ position: StreamPosition?, at now: Instant
@@ -163,8 +141,8 @@ final class EventStreamService {
         if let position, let missed = replayer.missed(position, by: conversation.id) {
             context.metrics.eventsReplayed += UInt64(missed.count)
             for publication in missed {
-                if context.text.count > EventStreamService.arenaBytesMax {
-                    sendText(conversation, shape)
+                if context.text.count > EventStreamService.pieceBytesMax {
+                    responses.sendPiece(conversation, shape)
                     context.text.removeAll()
                 }
                 EventStreamDialect.write(publication, to: &context.text)
@@ -172,7 +150,7 @@ final class EventStreamService {
         } else {
             writeState(of: task, at: context.moment(now).wall)
         }
-        sendText(conversation, shape)
+        responses.sendPiece(conversation, shape)
     }
 
     private func writeState(of task: TaskRecord, at wall: WallTime) {
@@ -180,23 +158,6 @@ final class EventStreamService {
         EventStreamDialect.writeCurrentStatus(snapshot, at: wall, to: &context.text)
         guard let ending = task.ending else { return }
         EventStreamDialect.writeEnding(ending, of: snapshot, at: task.endedAt ?? wall, to: &context.text)
-    }
-
-    /// Sends what stands in `context.text` as one chunk.
-    private func sendText(_ conversation: HTTPConversation, _ shape: ResponseShape) {
-        let outbox = context.outbox
-        context.text.withSpan { text in
-            guard text.count > EventStreamService.arenaBytesMax else {
-                return outbox.write(to: conversation.id) { writer in
-                    ResponseWriter.beginChunk(text.count, shape, into: &writer)
-                    writer.append(text)
-                    ResponseWriter.endChunk(shape, into: &writer)
-                }
-            }
-            outbox.write(to: conversation.id) { ResponseWriter.beginChunk(text.count, shape, into: &$0) }
-            outbox.append(SharedBytes(copying: text), to: conversation.id)
-            outbox.write(to: conversation.id) { ResponseWriter.endChunk(shape, into: &$0) }
-        }
     }
 
     // MARK: What many get
@@ -254,9 +215,8 @@ final class EventStreamService {
     private func giveUp(_ conversation: HTTPConversation, _ watcher: EventWatcher) {
         context.metrics.eventStreamsSlow += 1
         context.log.debug("stream closed", ("connection", conversation.id), ("reason", "events are read too slowly" as StaticString))
-        var shape = watcher.shape
-        shape.keepsAlive = false
-        conclude(conversation, watcher, shape)
+        closed(watcher)
+        responses.endStream(conversation, watcher.shape, isWhole: false)
     }
 
     /// Sends what was held back, as far as there is room.
@@ -276,7 +236,7 @@ final class EventStreamService {
             case .gap(let gap):
                 context.text.removeAll()
                 EventStreamDialect.writeGap(of: gap.task, from: gap.first, through: gap.last, at: gap.at, to: &context.text)
-                sendText(conversation, watcher.shape)
+                responses.sendPiece(conversation, watcher.shape)
             }
         }
         if watcher.backlog?.isEmpty == true { watcher.backlog = nil }
@@ -298,7 +258,7 @@ final class EventStreamService {
         guard watcher.backlog == nil else { return }
         context.text.removeAll()
         EventStreamDialect.writeHeartbeat(to: &context.text)
-        sendText(conversation, watcher.shape)
+        responses.sendPiece(conversation, watcher.shape)
     }
 
     /// Ends the stream in order, and its connection: what waits still goes out.
@@ -312,17 +272,9 @@ final class EventStreamService {
 
     private func finish(_ conversation: HTTPConversation, _ watcher: EventWatcher, keepsAlive: Bool) {
         var shape = watcher.shape
-        if context.isDraining || !keepsAlive { shape.keepsAlive = false }
-        context.outbox.write(to: conversation.id) { ResponseWriter.endBody(shape, into: &$0) }
-        conclude(conversation, watcher, shape)
-    }
-
-    private func conclude(_ conversation: HTTPConversation, _ watcher: EventWatcher, _ shape: ResponseShape) {
+        if !keepsAlive { shape.keepsAlive = false }
         closed(watcher)
-        context.outbox.setShares(conversation.id, false)
-        responses.conclude(conversation, shape)
-        // Requests that came meanwhile are next.
-        context.resumable.append(conversation.id)
+        responses.endStream(conversation, shape)
     }
 
     /// The connection is gone: nothing is read for it any more.

@@ -106,16 +106,6 @@ extension Array {
     }
 }
 
-extension Route {
-    /// Whether the dashboard is told of such requests: what goes on and on by itself says nothing.
-    var isNoted: Bool {
-        switch self {
-        case .asset, .health, .readiness, .metrics, .engine, .dashboard(.socket): false
-        case _: true
-        }
-    }
-}
-
 extension HTTPMethod {
     fileprivate var word: StaticString {
         switch self {

@@ -313,7 +313,7 @@ final class HTTPService {
         switch conversation.request {
         case .none, .reading, .reviewing, .hearing, .storing, .inquiring, .engaging: break
         case .polling(let client, _): sockets.pollLost(client, by: conversation, at: now)
-        case .waiting(let task): context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
+        case .waiting(let task, _): context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
         case .completing(let exchange): completions.closed(conversation, exchange, at: now)
         case .streaming(let watcher): eventStreams.closed(watcher)
         }
@@ -358,7 +358,7 @@ final class HTTPService {
         case .streaming(let watcher): return eventStreams.end(conversation, watcher)
         case .polling(let client, _): if let client = sockets.client(client) { return sockets.close(client, at: now) }
         case .completing(let exchange): return completions.end(conversation, exchange, at: now)
-        case .waiting(let task): context.broker.part(task, from: conversation.exchangeID, at: context.moment(now))
+        case .waiting(let task, _): context.broker.part(task, from: conversation.exchangeID, at: context.moment(now))
         case .none, .reading, .reviewing, .hearing, .storing, .inquiring, .engaging: break
         }
         if conversation.exchange.owesResponse {

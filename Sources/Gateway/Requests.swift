@@ -41,7 +41,8 @@ final class Requests {
         monitor = MonitorRequests(context, responses: responses)
         letters = LetterRequests(context, responses: responses)
         revocations = RevocationRequests(
-            context, responses: responses, eventStreams: eventStreams, hubClients: hubClients, sockets: sockets)
+            context, responses: responses, eventStreams: eventStreams, completions: completions, hubClients: hubClients,
+            sockets: sockets)
         self.eventStreams = eventStreams
         self.completions = completions
         self.sockets = sockets
@@ -82,11 +83,10 @@ final class Requests {
         case .refused(let refusal):
             context.log.debug("request refused", ("reason", refusal.reason), ("peer", conversation.peer))
             // A browser can read a close code, but not the status of a refused handshake: documents G and N ask for 4003.
-            switch route {
-            case .taskSocket, .userSocket, .hubSocket, .dashboard(.socket):
+            if route.isPageSocket {
                 return upgrades.refuse(conversation, refusal == .token(.revoked) ? .revoked : .unauthenticated, head, bytes, at: now)
-            case _: refuse(conversation, route, refusal, at: now)
             }
+            refuse(conversation, route, refusal, at: now)
             return nil
         }
         if let words = route.contentProblem(head, bytes) {
@@ -190,11 +190,14 @@ final class Requests {
 
     func finish(_ conversation: HTTPConversation, whole body: inout ByteWriter, at now: Instant) {
         guard body.count > context.limits.inlineWorkBytes, !isRevoked(conversation) else { return finish(conversation, body.span, at: now) }
-        switch conversation.request {
-        case .reading(.submit(let form), let key, let principal): review(conversation, body.take(), form, key: key, of: principal)
-        case .reading(.report(let verb, let id), _, _): hear(conversation, .readReport(body.take(), verb, id))
-        case .reading(.reports, _, _): hear(conversation, .readReports(body.take(), .batch))
-        case _: finish(conversation, body.span, at: now)
+        if case .reading(.submit(let form), let key, let principal) = conversation.request {
+            review(conversation, body.take(), form, key: key, of: principal)
+        } else if case .reading(.report(let verb, let id), _, _) = conversation.request {
+            hear(conversation, .readReport(body.take(), verb, id))
+        } else if case .reading(.reports, _, _) = conversation.request {
+            hear(conversation, .readReports(body.take(), .batch))
+        } else {
+            finish(conversation, body.span, at: now)
         }
     }
 
@@ -315,6 +318,7 @@ final class Requests {
     func reviewed(_ conversation: HTTPConversation, number: UInt32, _ order: Result<Order, RequestProblem>, at now: Instant) {
         guard conversation.number == number, case .reviewing(let form, let principal) = conversation.request else { return }
         conversation.request = .none
+        guard !context.revocations.covers(principal) else { return responses.refuseRevoked(conversation, at: now) }
         submit(conversation, order, form, of: principal, at: now)
     }
 
@@ -342,12 +346,12 @@ final class Requests {
             }
             order.submission.idempotencyKey = order.submission.idempotencyKey.map { principal.own($0) }
             order.submission.user = principal.user
-            if case .completion(let endpoint, _) = form { return completions.submit(conversation, order, endpoint, at: now) }
-            submit(conversation, order, form, at: now)
+            if case .completion(let endpoint, _) = form { return completions.submit(conversation, order, endpoint, of: principal, at: now) }
+            accept(conversation, order, form, of: principal, at: now)
         }
     }
 
-    private func submit(_ conversation: HTTPConversation, _ order: Order, _ form: OrderForm, at now: Instant) {
+    private func accept(_ conversation: HTTPConversation, _ order: Order, _ form: OrderForm, of principal: Principal, at now: Instant) {
         guard !order.isAsync || !context.isDiskOverfull else {
             return responses.fail(conversation, .serviceUnavailable, Requests.notStored, at: now)
         }
@@ -361,7 +365,7 @@ final class Requests {
             } else if task.outcome != nil {
                 answerOutcome(conversation, task, at: now)
             } else {
-                conversation.request = .waiting(task)
+                conversation.request = .waiting(task, principal)
             }
         } catch {
             let status = DispatchAPI.write(error, to: &context.text)
@@ -415,7 +419,7 @@ final class Requests {
     func taskEnded(_ conversation: HTTPConversation, number: UInt32, _ task: TaskRecord, at now: Instant) {
         guard conversation.number == number else { return }
         if case .completing(let exchange) = conversation.request { return completions.taskEnded(conversation, exchange, task, at: now) }
-        guard case .waiting(let awaited) = conversation.request, awaited === task else { return }
+        guard case .waiting(let awaited, _) = conversation.request, awaited === task else { return }
         answerOutcome(conversation, task, at: now)
         context.resumable.append(conversation.id)
     }

@@ -90,12 +90,77 @@ final class Responses {
         conclude(conversation, shape)
     }
 
+    /// Refuses a request whose token was revoked while it waited.
+    func refuseRevoked(_ conversation: HTTPConversation, at now: Instant) {
+        let refusal = Refusal.token(.revoked)
+        fail(conversation, refusal.status, refusal.words, extra: refusal.fields, at: now)
+        context.resumable.append(conversation.id)
+    }
+
     /// Refuses a request for want of memory or room, and ends the connection: who comes back a little later may be let in.
     func turnAway(_ conversation: HTTPConversation, _ words: StaticString, at now: Instant) {
         guard conversation.exchange.owesResponse else { return close(conversation) }
         conversation.exchange.stopReading()
         fail(conversation, .serviceUnavailable, words, extra: "Retry-After: 5\r\n", at: now)
     }
+
+    // MARK: Streams
+
+    /// A piece above this size gets a block of its own instead of growing the turn's arena.
+    private static let arenaBytesMax = 256 << 10
+
+    /// Begins an answer of server-sent events, whose length nobody knows.
+    ///
+    /// - Returns: the form in which it was begun.
+    func beginStream(_ conversation: HTTPConversation, fields: SharedBytes = .empty, at now: Instant) -> ResponseShape {
+        var shape = conversation.exchange.shape
+        if context.isDraining { shape.keepsAlive = false }
+        let date = context.date(now)
+        context.outbox.write(to: conversation.id) { writer in
+            ResponseWriter.begin(.ok, &shape, .streamed, date: date.span, into: &writer)
+            ResponseWriter.field("Content-Type", "text/event-stream", into: &writer)
+            ResponseWriter.field("Cache-Control", "no-store", into: &writer)
+            // A proxy of the common kind would wait for more before it passes on what it has.
+            ResponseWriter.field("X-Accel-Buffering", "no", into: &writer)
+            conversation.reader.write(to: &writer)
+            writer.append(fields)
+            ResponseWriter.end(into: &writer)
+        }
+        context.metrics.count(.ok)
+        return shape
+    }
+
+    /// Sends what stands in `context.text` as the next piece of a stream.
+    func sendPiece(_ conversation: HTTPConversation, _ shape: ResponseShape) {
+        let outbox = context.outbox
+        context.text.withSpan { text in
+            guard text.count > Responses.arenaBytesMax else {
+                return outbox.write(to: conversation.id) { writer in
+                    ResponseWriter.beginChunk(text.count, shape, into: &writer)
+                    writer.append(text)
+                    ResponseWriter.endChunk(shape, into: &writer)
+                }
+            }
+            outbox.write(to: conversation.id) { ResponseWriter.beginChunk(text.count, shape, into: &$0) }
+            outbox.append(SharedBytes(copying: text), to: conversation.id)
+            outbox.write(to: conversation.id) { ResponseWriter.endChunk(shape, into: &$0) }
+        }
+    }
+
+    /// Ends a stream, and the request with it.
+    ///
+    /// - Parameter isWhole: whether its client is told that it has all; else the connection breaks off.
+    func endStream(_ conversation: HTTPConversation, _ shape: ResponseShape, isWhole: Bool = true) {
+        var shape = shape
+        if context.isDraining || !isWhole { shape.keepsAlive = false }
+        if isWhole { context.outbox.write(to: conversation.id) { ResponseWriter.endBody(shape, into: &$0) } }
+        context.outbox.setShares(conversation.id, false)
+        conclude(conversation, shape)
+        // Requests that came meanwhile are next.
+        context.resumable.append(conversation.id)
+    }
+
+    // MARK: The end
 
     /// Ends the request whose answer was written in that form.
     func conclude(_ conversation: HTTPConversation, _ shape: ResponseShape) {

@@ -14,6 +14,7 @@ final class RevocationRequests {
     private let context: Context
     private let responses: Responses
     private let eventStreams: EventStreamService
+    private let completions: CompletionService
     private let hubClients: HubService
     private let sockets: SocketService
 
@@ -21,11 +22,13 @@ final class RevocationRequests {
     private static let bodyBytesMax = 4 << 10
 
     init(
-        _ context: Context, responses: Responses, eventStreams: EventStreamService, hubClients: HubService, sockets: SocketService
+        _ context: Context, responses: Responses, eventStreams: EventStreamService, completions: CompletionService,
+        hubClients: HubService, sockets: SocketService
     ) {
         self.context = context
         self.responses = responses
         self.eventStreams = eventStreams
+        self.completions = completions
         self.hubClients = hubClients
         self.sockets = sockets
     }
@@ -108,7 +111,7 @@ final class RevocationRequests {
 
     /// Closes what was opened with tokens that are refused now.
     ///
-    /// - Returns: how many sockets, streams and sessions there were.
+    /// - Returns: how many sockets, streams, waiting requests and sessions there were.
     private func closeRevoked(at now: Instant) -> Int {
         var count = 0
         for conversation in context.allConversations {
@@ -118,13 +121,35 @@ final class RevocationRequests {
                 hubClients.sender.close(conversation, .revoked)
                 count += 1
             case .http(let conversation):
-                guard case .streaming(let watcher) = conversation.request, context.revocations.covers(watcher.principal) else { continue }
-                eventStreams.breakOff(conversation, watcher)
-                count += 1
+                if breakOff(conversation, at: now) { count += 1 }
             case .probe: break
             }
         }
         return count + hubClients.dropRevoked() + sockets.dismissRevoked(at: now)
+    }
+
+    /// Ends the request of a token that is refused now: a stream, and one that waits for the end of its task, which is cancelled as if
+    /// the client had gone away.
+    ///
+    /// - Returns: whether there was one.
+    private func breakOff(_ conversation: HTTPConversation, at now: Instant) -> Bool {
+        switch conversation.request {
+        case .streaming(let watcher):
+            guard context.revocations.covers(watcher.principal) else { return false }
+            eventStreams.breakOff(conversation, watcher)
+        case .completing(let exchange):
+            guard context.revocations.covers(exchange.principal) else { return false }
+            completions.breakOff(conversation, exchange, at: now)
+        case .waiting(let task, let principal):
+            guard context.revocations.covers(principal) else { return false }
+            context.broker.abandon(task, by: conversation.exchangeID, at: context.moment(now))
+            responses.refuseRevoked(conversation, at: now)
+        // What is being read is looked at once more when it is whole; what was promised is kept, and told.
+        case .none, .reading, .reviewing, .hearing, .storing, .inquiring, .engaging: return false
+        // Its session ends with the others.
+        case .polling: return false
+        }
+        return true
     }
 
     // MARK: Forgotten

@@ -10,7 +10,13 @@ extension Route {
     func contentProblem(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> StaticString? {
         switch self {
         case .submit, .report, .reports, .createDeployment, .updateDeployment, .postActivity, .replayLetters, .revocations(.revoke): break
-        case _: return nil
+        case .task, .cancel, .letters, .letter, .removeLetter, .replayLetter, .models, .model, .gpuTask, .gpuConnections, .gpuStatistics,
+            .userTask, .userTasks, .removeTask, .progress, .history, .storedHistory, .clearHistory, .subscribe, .unsubscribe,
+            .progressStatistics, .activeClients, .hubStatistics, .workerSocket, .taskSocket, .userSocket, .producerSocket, .hubSocket,
+            .echoSocket, .eventStream, .engine, .deployments, .deployment, .removeDeployment, .actOnDeployment, .activities, .alerts,
+            .fleet, .dashboard, .revocations(.list), .revocations(.forget), .revocations(.logOut), .health, .readiness, .metrics, .asset,
+            .options, .methodNotAllowed, .notFound, .unknownTask:
+            return nil
         }
         guard Route.isJSON(head, bytes) else { return "Content-Type must be application/json" }
         // Nothing is ever inflated here: a small body cannot become a large one.

@@ -19,6 +19,8 @@ final class FakeNetwork {
         fileprivate(set) var sent: [[UInt8]] = []
         /// What the peer has read.
         fileprivate(set) var output: [UInt8] = []
+        /// Pieces of memory of which that was made.
+        fileprivate(set) var blocks = 0
         /// Whether the peer has stopped reading.
         var stalls = false
         /// Bytes that the peer takes in one turn.
@@ -27,7 +29,7 @@ final class FakeNetwork {
         init(id: ConnectionID) { self.id = id }
 
         func takeOutput() -> [UInt8] {
-            defer { output = [] }
+            defer { (output, blocks) = ([], 0) }
             return output
         }
 
@@ -220,6 +222,7 @@ final class FakeNetwork {
                     guard let base = unsafe slice.iov_base else { continue }
                     let bytes = unsafe UnsafeRawBufferPointer(start: base, count: slice.iov_len)
                     unsafe link.output.append(contentsOf: bytes)
+                    link.blocks += 1
                     taken += bytes.count
                 }
                 return taken

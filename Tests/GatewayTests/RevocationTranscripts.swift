@@ -314,6 +314,91 @@ struct RevocationTranscripts {
         stage.end()
     }
 
+    @Test("who waits for a task is told and no longer waits; the worker hears, and who has a later token gets his", arguments: Chunking.all)
+    func waiting(_ chunking: Chunking) throws {
+        let (old, new) = (try Tokens.token("u", issued: 0), try Tokens.token("u", issued: 1))
+        let body = #"{"model":"m1","messages":[]}"#
+        let streamed = #"{"model":"m1","messages":[],"stream":true}"#
+        let error = #"{"error":{"message":"The token was revoked","type":"authentication_error","param":null,"code":"invalid_api_key"}}"#
+        func chat(_ id: String, _ body: String) -> String {
+            "{\"type\":\"task\",\"taskId\":\"$\(id)\",\"payload\":{\"model\":\"m1\",\"messages\":[],"
+                + "\"endpoint\":\"/v1/chat/completions\",\"request\":\(body)}}"
+        }
+        Stage.play(chunking, try Tokens.settings(.all), """
+            w upgrades /ws?token=\(try Tokens.token("rack", .worker))&ready=explicit
+            w < {"type":"connected","workerId":"$w","message":"Connected to Task Dispatcher"}
+            w > {"type":"ready","models":["m1"],"concurrency":9}
+            a > POST /v1/chat/completions [Authorization: Bearer \(old)] \(body)
+            w < \(chat("a", body))
+            b > POST /v1/chat/completions [Authorization: Bearer \(old)] \(streamed)
+            w < \(chat("b", streamed))
+            c > POST /v1/chat/completions [Authorization: Bearer \(old)] \(streamed)
+            w < \(chat("c", streamed))
+            w > {"type":"task_chunk","taskId":"$c","chunk":1}
+            c < 200
+            c < data: 1
+            d > POST /api/openai [Authorization: Bearer \(old)] {"data":{}}
+            w < {"type":"task","taskId":"$d","payload":{"model":"default","data":{}}}
+            e > POST /api/openai [Authorization: Bearer \(old)] {"data":{},"async":true}
+            e < 200 {"taskId":"$e","status":"executing"}
+            w < {"type":"task","taskId":"$e","payload":{"model":"default","data":{}}}
+            f > POST /v1/chat/completions [Authorization: Bearer \(new)] \(streamed)
+            w < \(chat("f", streamed))
+            g > POST /api/openai [Authorization: Bearer \(new)] {"data":{}}
+            w < {"type":"task","taskId":"$g","payload":{"model":"default","data":{}}}
+            r > POST /api/revocations?token=\(try Tokens.token("root", .admin)) {"user_id":"u"}
+            r < \(Self.done("u", closed: 4))
+            a < 401 [WWW-Authenticate: Bearer error="invalid_token"] \(error)
+            b < 401 [WWW-Authenticate: Bearer error="invalid_token"] \(error)
+            c < data: \(error)
+            c < end
+            c < closed
+            d < \(Self.revoked)
+            w < {"type":"cancel","taskId":"$a"}
+            w < {"type":"cancel","taskId":"$b"}
+            w < {"type":"cancel","taskId":"$c"}
+            w < {"type":"cancel","taskId":"$d"}
+            w < nothing
+            w > {"type":"task_chunk","taskId":"$f","chunk":2}
+            f < 200
+            f < data: 2
+            w > {"type":"task_complete","taskId":"$f","result":2}
+            w < {"type":"task_ack","taskId":"$f"}
+            f < data: [DONE]
+            f < end
+            w > {"type":"task_complete","taskId":"$g","result":3}
+            w < {"type":"task_ack","taskId":"$g"}
+            g < 200 {"taskId":"$g","status":"completed","result":3}
+            # What was promised is kept.
+            w > {"type":"task_complete","taskId":"$e","result":4}
+            w < {"type":"task_ack","taskId":"$e"}
+            # The connection of who was told goes on.
+            a > POST /v1/chat/completions [Authorization: Bearer \(new)] \(body)
+            w < \(chat("h", body))
+            w > {"type":"task_complete","taskId":"$h","result":5}
+            w < {"type":"task_ack","taskId":"$h"}
+            a < 200 5
+            """)
+    }
+
+    @Test("a request whose token is revoked while the pool reads it is refused", arguments: Chunking.all)
+    func reviewed(_ chunking: Chunking) throws {
+        let old = try Tokens.token("u")
+        Stage.play(chunking, try Tokens.settings(.all), """
+            w upgrades /ws?token=\(try Tokens.token("rack", .worker))
+            w < {"type":"connected","workerId":"$w","message":"Connected to Task Dispatcher"}
+            w > {"type":"ready"}
+            * hold jobs
+            a > POST /api/openai [Authorization: Bearer \(old)] {"data":{"x":"\(String(repeating: "x", count: 70_000))"}}
+            * jobs 1
+            r > POST /api/revocations?token=\(try Tokens.token("root", .admin)) {"user_id":"u"}
+            r < \(Self.done("u"))
+            * job 0
+            a < \(Self.revoked)
+            w < nothing
+            """)
+    }
+
     @Test("what was held back for a socket does not go out before its close frame")
     func heldBack() throws {
         var settings = try Tokens.settings()

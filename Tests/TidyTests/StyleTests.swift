@@ -62,6 +62,12 @@ enum Style {
         }
     }
 
+    /// A `switch` over an enum of ours names every case, so that a new one is thought of everywhere; over numbers, bytes and texts, whose
+    /// cases nobody can name, it says `default`, and so that one is not taken for the other there is no third word.
+    static func disguisedDefaults(in file: SourceFile) -> [String] {
+        file.code.enumerated().filter { $0.element.contains(/\bcase\s+_\s*:/) }.map { found(file, $0.offset, "a default in disguise") }
+    }
+
     /// The declarations with `@unchecked Sendable` or `nonisolated(unsafe)`, as `path: name`, and those among them that give no reason.
     static func uncheckedDeclarations(in file: SourceFile) -> (all: [String], silent: [String]) {
         var all: [String] = []
@@ -160,5 +166,12 @@ struct StyleTests {
             #expect(Style.traps(in: planted("let a = \(trap) // invariant: a is made two lines above")) == [], "\(trap)")
         }
         #expect(Style.traps(in: planted("// try! as! fatalError(\nlet a = \"try!\"")) == [])
+    }
+
+    @Test("No default in disguise")
+    func disguises() {
+        expectNone(sources.flatMap(Style.disguisedDefaults))
+        #expect(Style.disguisedDefaults(in: planted("switch a {\ncase .b: 1\ncase _: 2\n}")).count == 1)
+        #expect(Style.disguisedDefaults(in: planted("case (_, _): 1\ncase .a(_): 2\ndefault: 3\n// case _: 4")) == [])
     }
 }

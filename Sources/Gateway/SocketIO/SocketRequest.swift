@@ -58,7 +58,7 @@ struct SocketQuery {
             switch try query.value(of: "transport") {
             case SocketQuery.polling: transport = .polling
             case SocketQuery.webSocket: transport = .webSocket
-            case _: return .refused(.unknownTransport)
+            default: return .refused(.unknownTransport)
             }
             guard transports.contains(transport) else { return .refused(.unknownTransport) }
             if let sid = try query.value(of: "sid") {
