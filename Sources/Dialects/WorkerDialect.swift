@@ -242,11 +242,15 @@ public enum WorkerDialect {
 
     // MARK: To the worker
 
-    public static func writeConnected(_ id: WorkerID, to writer: inout ByteWriter) {
+    /// The greeting.
+    ///
+    /// - Parameter messageBytesMax: the longest message that is taken: a worker that reads it need not lose its connection to learn it.
+    public static func writeConnected(_ id: WorkerID, messageBytesMax: Int, to writer: inout ByteWriter) {
         writer.object {
             $0.member("type", string: "connected")
             $0.member("workerId", id)
             $0.member("message", string: "Connected to Task Dispatcher")
+            $0.member("maxMessageBytes", int: messageBytesMax)
         }
     }
 

@@ -6,8 +6,8 @@ public import JSON
 
 /// What the server says to a worker.
 public enum WorkerOrder: Equatable, Sendable {
-    /// The name under which the worker is known.
-    case connected(SharedBytes)
+    /// The name under which the worker is known, and the longest message that the server takes, where it says so.
+    case connected(SharedBytes, messageBytesMax: Int?)
     /// A task, the number of its assignment, and its payload as JSON.
     case task(TaskID, lease: UInt64?, payload: SharedBytes)
     case cancel(TaskID)
@@ -48,7 +48,8 @@ public enum WorkerTongue {
         if index.equals(type, "task_ack", in: text), let id { return .acknowledged(id) }
         if index.equals(type, "drain", in: text) { return .drain }
         if index.equals(type, "connected", in: text) {
-            return .connected(SharedBytes(index.string("workerId", of: index.root, in: text) ?? ""))
+            let bytesMax = index.int("maxMessageBytes", of: index.root, in: text).flatMap { $0 > 0 ? Int(exactly: $0) : nil }
+            return .connected(SharedBytes(index.string("workerId", of: index.root, in: text) ?? ""), messageBytesMax: bytesMax)
         }
         if index.equals(type, "error", in: text) {
             return .error(SharedBytes(index.string("error", of: index.root, in: text) ?? ""), id)

@@ -51,7 +51,8 @@ final class WebSocketService {
         case .worker(let worker):
             // A worker may be busy sending a result while a task waits for it: it is read all the same.
             context.outbox.setAnswersItself(conversation.id, false)
-            sender.tell(conversation) { WorkerDialect.writeConnected(worker.id, to: &$0) }
+            let messageBytesMax = context.webSocketLimits.messageBytesMax
+            sender.tell(conversation) { WorkerDialect.writeConnected(worker.id, messageBytesMax: messageBytesMax, to: &$0) }
             context.monitor.workerConnected(worker.id, in: worker.group.name, at: context.moment(now))
             context.log.info("worker connected", ("worker", worker.id), ("group", worker.group.name), ("peer", peer))
         case .taskWatcher(let watcher):

@@ -37,6 +37,8 @@ final class WorkerHost: LoopHost {
     private var runs: [CommandRun] = []
     /// Results that were not confirmed, oldest first.
     private var results: [(task: TaskID, lease: UInt64?, message: SharedBytes)] = []
+    /// The longest message that the server takes, as far as it said.
+    private var takenBytesMax = Int.max
     private var isDraining = false
     /// What the process ends with.
     private(set) var code: Int32 = 0
@@ -117,6 +119,8 @@ final class WorkerHost: LoopHost {
         guard case .here(let id) = link else { return }
         text.removeAll()
         write(&text)
+        // A piece or a line that the server does not take would end the connection.
+        guard text.count <= takenBytesMax else { return log.warning("not sent: longer than the server takes", ("bytes", text.count)) }
         text.withSpan { text in outbox.write(to: id) { client.writeText(text, to: &$0) } }
     }
 
@@ -246,7 +250,7 @@ final class WorkerHost: LoopHost {
     private func hear(_ message: SharedBytes, at now: Instant) {
         guard let order = WorkerTongue.read(message.span, &index) else { return }
         switch order {
-        case .connected(let name): greeted(name)
+        case .connected(let name, let bytesMax): greeted(name, takes: bytesMax)
         case .task(let id, let lease, let payload): begin(id, lease, payload, at: now)
         case .cancel(let id): cancel(id, "cancelled", at: now)
         case .acknowledged(let id): results.removeAll { $0.task == id }
@@ -264,9 +268,11 @@ final class WorkerHost: LoopHost {
         }
     }
 
-    private func greeted(_ name: SharedBytes) {
+    private func greeted(_ name: SharedBytes, takes bytesMax: Int?) {
         guard case .coming(let id, _) = link else { return }
         link = .here(id)
+        takenBytesMax = bytesMax ?? .max
+        for place in results.indices where results[place].message.count > takenBytesMax { giveUp(at: place) }
         pause = WorkerHost.pauseMin
         workerID = name
         log.info("connected", ("worker", name), ("group", settings.group))
@@ -399,12 +405,19 @@ final class WorkerHost: LoopHost {
         let result = message.take()
         results.append((id, lease, result))
         guard case .here(let connection) = link else { return }
-        outbox.write(to: connection) { client.writeText(result.span, to: &$0) }
+        if result.count > takenBytesMax { giveUp(at: results.count - 1) }
+        if let message = results.last?.message { outbox.write(to: connection) { client.writeText(message.span, to: &$0) } }
     }
 
-    /// The server takes no message so long: the longest of those that wait fails, or it would end one connection after the other.
+    /// A server that had not said so takes no message so long: the longest of those that wait fails, or it would end one connection after
+    /// the other.
     private func giveUpLargest() {
         guard let place = results.indices.max(by: { results[$0].message.count < results[$1].message.count }) else { return }
+        giveUp(at: place)
+    }
+
+    /// A result that the server does not take is a failure.
+    private func giveUp(at place: Int) {
         let (task, lease, result) = results[place]
         log.warning("the result is longer than the server takes", ("task", task), ("bytes", result.count))
         var message = ByteWriter()

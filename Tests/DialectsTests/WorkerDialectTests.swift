@@ -241,12 +241,11 @@ struct WorkerDialectTests {
 
     // MARK: What workers are told
 
-    @Test("connected: type, workerId, message")
+    @Test("connected: type, workerId, message, and how long a message may be")
     func connected() throws {
         let id = WorkerID(number: 1, suffix: 0x1234_abcd)
-        #expect(
-            try written { WorkerDialect.writeConnected(id, to: &$0) }
-                == #"{"type":"connected","workerId":"W1-1234abcd","message":"Connected to Task Dispatcher"}"#)
+        let greeting = #"{"type":"connected","workerId":"W1-1234abcd","message":"Connected to Task Dispatcher","maxMessageBytes":65536}"#
+        #expect(try written { WorkerDialect.writeConnected(id, messageBytesMax: 65_536, to: &$0) } == greeting)
     }
 
     @Test("a worker that came back names as many tasks as it may hold, and no more")

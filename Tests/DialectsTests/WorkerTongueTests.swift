@@ -33,7 +33,12 @@ struct WorkerTongueTests {
     @Test("what the server says")
     func orders() throws {
         let id = try #require(Self.id)
-        #expect(read(#"{"type":"connected","workerId":"W1-0a","message":"x"}"#) == .connected(SharedBytes("W1-0a")))
+        let name = SharedBytes("W1-0a")
+        #expect(read(#"{"type":"connected","workerId":"W1-0a","message":"x"}"#) == .connected(name, messageBytesMax: nil))
+        for (said, heard) in [("65536", 65_536), ("0", nil), ("-1", nil), ("\"1\"", nil), ("1e99", nil)] as [(String, Int?)] {
+            let greeting = #"{"type":"connected","workerId":"W1-0a","maxMessageBytes":\#(said)}"#
+            #expect(read(greeting) == .connected(name, messageBytesMax: heard), "\(said)")
+        }
         #expect(
             read(#"{"type":"task","taskId":"t-1","lease":3,"payload":{"n": 1.0}}"#)
                 == .task(id, lease: 3, payload: SharedBytes(#"{"n": 1.0}"#)))

@@ -228,8 +228,8 @@ def test_a_result_that_is_too_long_fails_and_the_worker_goes_on(launch, group):
     server = launch("--max-message-bytes", "65536", AUTH="off")
     with Working(worker(server.url(""), group, lambda task: "x" * task.data["size"])):
         client = Client(server.url(""))
-        # The first time it costs the connection, and so a try; then the worker knows.
-        state = client.wait(client.submit({"size": 100_000}, group=group, retries=1), BOUND)
+        # The greeting says how long it may be: it costs no connection, and so no try.
+        state = client.wait(client.submit({"size": 100_000}, group=group), BOUND)
         assert state.status == "failed" and re.fullmatch(r"The result is too long: 100\d\d\d bytes", state.error), state
         with pytest.raises(TaskFailed, match="too long"):
             client.run({"size": 100_000}, group=group)
@@ -239,14 +239,16 @@ def test_a_result_that_is_too_long_fails_and_the_worker_goes_on(launch, group):
 # MARK: results are the worker's until they are acknowledged
 
 class Stub:
-    """A server of workers that does what a test tells it. `visits`: one function for each connection; `urls` where they went."""
+    """A server of workers that does what a test tells it. `visits`: one function for each connection; `says`: what its greeting has
+    besides; `urls` where they went."""
 
-    def __init__(self, *visits):
+    def __init__(self, *visits, says=()):
         self.visits, self.urls, self.problem, self.is_done = list(visits), [], None, threading.Event()
 
         def visit(socket):
             self.urls.append(socket.request.path)
-            socket.send(json.dumps({"type": "connected", "workerId": "W1-00000001"}))
+            said = says[len(self.urls) - 1] if len(self.urls) <= len(says) else {}
+            socket.send(json.dumps({"type": "connected", "workerId": "W1-00000001"} | said))
             try:
                 self.visits.pop(0)(socket)
                 if not self.visits:
@@ -318,6 +320,34 @@ def test_a_result_is_sent_again_until_it_is_acknowledged(group):
             assert stub.is_done.wait(BOUND)
     assert calls == ["t"]
     assert [re.sub("&ready=explicit", "", url) for url in stub.urls] == [f"/ws?group={group}", f"/ws?group={group}&worker_id=W1-00000001"]
+
+
+def test_a_server_that_takes_less_is_believed_before_it_hangs_up(group):
+    def first(socket):
+        hear(socket, "ready")
+        say(socket, type="task", taskId="t", payload={"data": {"size": 5_000}})
+        hear(socket, "task_complete")
+        # It ends without a word of thanks, and the next one takes less.
+
+    def second(socket):
+        assert hear(socket, "ready")["tasks"] == ["t"]
+        hear(socket, "ping")
+        say(socket, type="pong")
+        assert hear(socket, "task_error")["error_type"] == "ResultTooLong"
+        say(socket, type="task_ack", taskId="t")
+        say(socket, type="task", taskId="u", payload={"data": {"size": 10}})
+        # The piece was too long, and is not sent.
+        assert hear(socket, "task_complete")["taskId"] == "u"
+        say(socket, type="task_ack", taskId="u")
+
+    async def handle(task):
+        if task.id == "u":
+            task.chunk("x" * 5_000)
+        return "x" * task.data["size"]
+
+    with Stub(first, second, says=[{}, {"maxMessageBytes": 1_000}]) as stub:
+        with Working(worker(stub.url, group, handle)):
+            assert stub.is_done.wait(BOUND)
 
 
 def test_chunks_go_out_in_their_order_before_the_result(group):

@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from websockets.sync.server import serve
 
 from servers import BINARY, BOUND, Lines, environment, eventually, run
 
@@ -151,19 +152,58 @@ def test_as_many_at_a_time_as_it_says(server, group, tmp_path):
             server.until(task, status="completed")
 
 
-def test_a_result_that_the_server_does_not_take_ends_one_connection(launch, group):
-    """It is not sent again and again: the worker goes on with what comes next, and can be stopped."""
+LONG_OR_SHORT = 'if grep -q long; then head -c 200000 /dev/zero | tr "\\0" x; else echo \'"short"\'; fi'
+
+
+def test_a_result_that_the_server_does_not_take_is_not_sent(launch, group):
+    """The server's greeting says what it takes: the worker goes on with what comes next, and can be stopped."""
     server = launch("--max-message-bytes", "100000", "--max-body-bytes", "100000")
-    script = 'if grep -q long; then head -c 200000 /dev/zero | tr "\\0" x; else echo \'"short"\'; fi'
-    with CommandWorker(server, group, "sh", "-c", script) as worker:
+    with CommandWorker(server, group, "sh", "-c", LONG_OR_SHORT) as worker:
         task = server.queue(group, {"kind": "long"})
         worker.says("longer than the server takes")
         assert server.until(task, status="failed")["error"]
-        # Nothing of it stands in the way of the next one, nor of the end.
-        eventually(lambda: sum("event=connected" in line for line in worker.log.seen) == 2, "the worker, back")
         assert server.until(server.queue(group, {"kind": "next"}), status="completed")["result"] == "short"
         assert worker.stop() == 0
         assert sum("longer than the server takes" in line for line in worker.log.seen) == 1
+        assert sum("event=connected" in line for line in worker.log.seen) == 1
+
+
+class Silent:
+    """A server of workers whose greeting does not say how long a message may be: it hangs up, and hears the rest on the next connection."""
+
+    def __init__(self):
+        self.heard, self.is_done = [], threading.Event()
+        self.server = serve(self.visit, "127.0.0.1", 0, max_size=100_000)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def visit(self, socket):
+        socket.send(json.dumps({"type": "connected", "workerId": "W1-00000001", "message": "Connected to Task Dispatcher"}))
+        self.heard.append(json.loads(socket.recv(timeout=BOUND)))
+        if len(self.heard) == 1:
+            socket.send(json.dumps({"type": "task", "taskId": "t", "payload": {"kind": "long"}}))
+        self.heard.append(json.loads(socket.recv(timeout=BOUND)))
+        socket.send(json.dumps({"type": "task_ack", "taskId": "t"}))
+        self.is_done.set()
+        socket.recv(timeout=BOUND)
+
+    def url(self, path, scheme):
+        return "%s://127.0.0.1:%d%s" % (scheme, self.server.socket.getsockname()[1], path)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join(BOUND)
+
+
+def test_a_server_that_does_not_say_what_it_takes_hangs_up_once(group):
+    with Silent() as server, CommandWorker(server, group, "sh", "-c", LONG_OR_SHORT) as worker:
+        assert server.is_done.wait(BOUND), worker.log.seen
+        ready, again, failed = server.heard
+        assert (ready["type"], again["type"], again["tasks"]) == ("ready", "ready", ["t"])
+        assert failed["type"] == "task_error" and "longer than the server takes" in failed["error"]
 
 
 def test_result_is_delivered_to_the_next_server(launch, group, tmp_path):

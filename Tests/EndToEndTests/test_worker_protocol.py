@@ -9,7 +9,8 @@ from workers import Worker
 
 def test_connected_is_the_first_message(server, group):
     with Worker(server, group) as worker:
-        assert worker.welcome == {"type": "connected", "workerId": worker.id, "message": "Connected to Task Dispatcher"}
+        assert worker.welcome == {"type": "connected", "workerId": worker.id, "message": "Connected to Task Dispatcher",
+                                  "maxMessageBytes": 16 << 20}
         assert re.fullmatch(r"W[1-9][0-9]*-[0-9a-f]{8}", worker.id)
 
 

@@ -32,7 +32,8 @@ OnItsWay = Tuple[Optional[Assignment], Message]
 WAITING_MAX = 10_000  # Messages that may wait while the server is away; results have no such limit.
 MESSAGE_BYTES_MAX = 64 << 20
 FENCE: Message = {"type": "ping"}
-RESULT_BYTES_MAX = 16 << 20  # What a server takes unless it is told otherwise; one that takes less is believed.
+LAST_WORDS = ("task_complete", "task_error")
+TAKEN_BYTES_MAX = 16 << 20  # What a server takes that does not say so in its greeting.
 REFUSALS = (400, 401, 403, 404)
 TAKEN_OVER, TOO_LONG, NOT_LET_IN = 1012, 1009, 4003
 
@@ -87,7 +88,7 @@ class Worker:
         self._drain_timeout = drain_timeout
         self._held: Dict[str, Assignment] = {}
         self._waiting: Deque[OnItsWay] = collections.deque()
-        self._result_bytes_max = RESULT_BYTES_MAX
+        self._bytes_max = TAKEN_BYTES_MAX
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._visits = 0
         self._is_draining = self._may_leave = self._is_full = self._is_fenced = False
@@ -232,7 +233,8 @@ class Worker:
         self._visits += 1
         self._may_leave = False
         self._is_fenced = False
-        waiting = [way for way in self._waiting if way[0] is not None and self._holds(way[0]) and way[1] is not way[0].outcome]
+        self._takes(connected.get("maxMessageBytes"))
+        waiting = [way for way in self._waiting if way[0] is not None and self._holds(way[0]) and way[1]["type"] not in LAST_WORDS]
         hello: Message = {"type": "drain"} if self._is_draining else {**self._ready, "tasks": list(self._held)} if is_back else self._ready
         outcomes: List[OnItsWay] = [(held, held.outcome) for held in self._held.values() if held.outcome is not None]
         greeting: List[Message] = [hello, FENCE] if self._held and not self._is_draining else [hello]
@@ -253,6 +255,9 @@ class Worker:
                     data = encode(message)
                 else:
                     data = assignment.text if message is assignment.outcome else assignment.message(message)
+                if len(data) > self._bytes_max:  # Which is none of the last words: those fail instead.
+                    log.warning("a %s of %d bytes is longer than the server takes: it is not sent", message["type"], len(data))
+                    continue
                 try:
                     await socket.send(data.decode())
                 except BaseException:
@@ -327,7 +332,7 @@ class Worker:
             if assignment.visit == self._visits:
                 self._put(assignment, outcome)
         else:
-            assignment.end(outcome, self._result_bytes_max)
+            assignment.end(outcome, self._bytes_max)
             self._put(assignment, assignment.outcome or outcome)
 
     def _is_unwanted(self, held: Assignment) -> None:
@@ -362,13 +367,23 @@ class Worker:
         if any(way[0] is assignment for way in self._waiting):
             self._waiting = collections.deque(way for way in self._waiting if way[0] is not assignment)
 
+    def _takes(self, bytes_max: Any) -> None:
+        """The server says how long a message may be. It may be another server than the one before, and results wait for it."""
+        if not isinstance(bytes_max, int) or bytes_max <= 0:
+            return
+        self._bytes_max = bytes_max
+        for held in self._held.values():
+            if held.outcome is not None and len(held.text) > bytes_max:
+                held.end(held.outcome, bytes_max)
+
     def _shorten(self) -> None:
-        """The server has hung up because of a message that is too long: the longest result, which would be sent again."""
+        """A server that did not say how much it takes has hung up because of a message that is too long: the longest result, which would
+        be sent again."""
         longest = max(self._held.values(), key=lambda held: len(held.text), default=None)
         if longest is not None and longest.outcome is not None:
             # The same result may be a few bytes shorter the next time, by its duration.
-            self._result_bytes_max = len(longest.text) - 1024
-            longest.end(longest.outcome, self._result_bytes_max)
+            self._bytes_max = len(longest.text) - 1024
+            longest.end(longest.outcome, self._bytes_max)
         self._waiting = collections.deque(way for way in self._waiting if way[1]["type"] != "task_chunk")
 
     # MARK: What is told
