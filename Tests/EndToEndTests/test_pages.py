@@ -1,5 +1,6 @@
 """The web pages, as a person uses them: in a browser, against the real server. What one does on one page is seen on the other."""
 import json
+import re
 
 import pytest
 
@@ -56,7 +57,7 @@ def submit(page, data):
 
 
 def live(page):
-    page.until("document.querySelector('#state').innerText === 'live'", "the feed")
+    page.until("document.querySelector('#state')?.innerText === 'live'", "the feed")
 
 
 def row(list_name, task):
@@ -154,7 +155,7 @@ def test_a_worker_is_sent_home(trusting, visit, group):
     dashboard.until(f"!document.querySelector({json.dumps(place)})")
 
 
-def test_a_hundred_of_many_are_shown(roomy, visit):
+def test_the_first_of_many_are_shown(roomy, visit):
     dashboard, worker = visit(roomy, "/dashboard"), visit(roomy, "/test-worker")
     live(dashboard)
     become(worker, "many")
@@ -162,9 +163,60 @@ def test_a_hundred_of_many_are_shown(roomy, visit):
     for number in range(many + 1):
         assert roomy.request("POST", "/api/openai", {"data": {"number": number}, "group": "many", "async": True}).status == 200
     dashboard.until(f"document.querySelector('#waiting-count').innerText === '{many:,}'", "the count")
-    dashboard.until("document.querySelectorAll('#waiting > tr').length === 100")
-    assert dashboard.text("#waiting > tr .number") == "#1"
-    assert dashboard.run("document.querySelectorAll('#log > li').length") <= 300
+    dashboard.until("document.querySelectorAll('#waiting > tr').length === 20")
+    assert dashboard.text("#waiting > tr .number") == "#1" and dashboard.text("#waiting-more") == "the first 20"
+    # The rest is a press away, as far as the server tells it; what is not asked for is not there.
+    more = "document.querySelector('#waiting').closest('.scroll').querySelector('.more')"
+    for shown, label in ((40, "Show 20 more"), (50, "Show 10 more")):
+        assert dashboard.run(f"{more}.innerText") == label
+        dashboard.run(f"{more}.click()")
+        dashboard.until(f"document.querySelectorAll('#waiting > tr').length === {shown}")
+    assert dashboard.run(f"{more}.hidden") and dashboard.text("#waiting > tr:last-child .number") == "#50"
+    dashboard.until("document.querySelectorAll('#log > li').length === 20")
+    names = dashboard.run("[...document.querySelectorAll('#figures dt')].map((one) => one.textContent.replaceAll('\u00a0', ' '))")
+    assert "workers · 1 of 1 busy" in names
+    # A page of it all is small, however much there is.
+    assert dashboard.run("document.querySelectorAll('*').length") < 2500
+
+
+def test_many_activities_are_drawn_together(trusting, visit, group):
+    """However much comes, the log is drawn a few times a second, and holds no more than it shows lines."""
+    count = "new MutationObserver((all) => { window.draws += 1 }).observe(document.querySelector('#log'), {childList: true}); window.draws = 0"
+    dashboard, worker = visit(trusting, "/dashboard"), visit(trusting, "/test-worker")
+    live(dashboard)
+    dashboard.run(count)
+    worker.run("""Promise.all(Array.from({length: 400}, (_, number) => fetch('/api/activities', {method: 'POST', headers: {'Content-Type': 'application/json'},
+        body: JSON.stringify({activity_type: 'user_operation', message: `number ${number}`, resource_type: 'x'})})))""")
+    dashboard.fill("#log-text", "number 399")
+    dashboard.until("document.querySelector('#log > li')?.innerText.includes('number 399')", "the last")
+    dashboard.fill("#log-text", "")
+    dashboard.until("document.querySelectorAll('#log > li').length === 20")
+    presses = 0
+    while not dashboard.run("document.querySelector('#log').closest('.scroll').querySelector('.more').hidden"):
+        dashboard.run("document.querySelector('#log').closest('.scroll').querySelector('.more').click()")
+        presses += 1
+        assert presses < 20
+    assert dashboard.run("document.querySelectorAll('#log > li').length") == 300
+    # One for each line was 400 and more.
+    assert dashboard.run("window.draws") < 200
+
+
+def test_the_dashboard_comes_back_by_itself(launch, visit):
+    server = launch("--auth", "off")
+    dashboard = visit(server, "/dashboard")
+    live(dashboard)
+    port = server.port
+    assert server.stop() == 0
+    dashboard.until("document.querySelector('#state').innerText === 'reconnecting'", "the break")
+    again = launch("--auth", "off", listen=(f"127.0.0.1:{port}",))
+    live(dashboard)
+    again.host, again.port = "127.0.0.1", port
+    # What is told now is what the new server has.
+    answer = again.request("POST", "/api/activities", {"activity_type": "user_operation", "message": "back again", "resource_type": "x"})
+    assert answer.status == 201
+    dashboard.until("document.querySelector('#log').innerText.includes('back again')", "the fleet's socket as well")
+    # A connection that is refused is one of the things that a browser logs.
+    dashboard.errors.clear()
 
 
 # MARK: What strangers send
@@ -318,9 +370,24 @@ def test_nothing_is_loaded_from_elsewhere(trusting):
         assert answer.status == 200 and "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
         text = answer.body.decode()
         assert "://" not in text and "style=" not in text and " on" + "click" not in text and "<script>" not in text
-        for name in {part.split('"')[0] for part in text.split('"/pages/')[1:]}:
-            part = trusting.get(f"/pages/{name}")
+        names = ["/pages/" + part.split('"')[0] for part in text.split('"/pages/')[1:]]
+        seen = set()
+        while names:
+            name = names.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            part = trusting.get(name)
             assert part.status == 200 and part.headers["X-Content-Type-Options"] == "nosniff", name
+            imports = re.findall(r"from '([^']+)'", part.body.decode())
+            if name == "/clients/javascript/signalbox.js":
+                # It is for others as well, and knows where a server is on one's own machine; it needs nothing else.
+                continue
+            assert all(one.startswith(("./", "/clients/")) for one in imports), imports
+            names += [one.replace("./", "/pages/") for one in imports]
             # The one address is the name of SVG.
-            words = part.body.decode().replace("http://www.w3.org/2000/svg", "").replace("'wss' : 'ws'}://$", "")
+            words = part.body.decode().replace("http://www.w3.org/2000/svg", "")
             assert "://" not in words and "innerHTML" not in words and "insertAdjacent" not in words, name
+            # Sockets are the client module's alone.
+            assert "new WebSocket" not in words, name
+        assert "/clients/javascript/signalbox.js" in seen

@@ -1,5 +1,92 @@
 // signalbox.d.ts: the types of signalbox.js. Made of its JSDoc by `tsc --allowJs --declaration --emitDeclarationOnly`, and not by hand.
 /**
+ * A WebSocket that comes back: what all watchers are, and what others may be made of, as the server's own pages are. Events: `open`;
+ * `message` (everything that is said); `disconnected` with `{code, reason, willReconnect}`; `reconnecting` with `{attempt, delay}`;
+ * `error`.
+ */
+export class Connection extends Emitter {
+    /**
+     * @param {Token | null | undefined} token
+     * @param {ConnectionOptions} options
+     */
+    constructor(token: Token | null | undefined, options: ConnectionOptions);
+    /** @type {Token | null | undefined} */
+    token: Token | null | undefined;
+    options: {
+        /**
+         * the server, as `http://localhost:8000`; default: where the page came from, else `http://localhost:8000`
+         */
+        url?: string | undefined;
+        /**
+         * whether to come back after a break; default: true
+         */
+        autoReconnect: boolean;
+        /**
+         * tries in a row before it gives up; default: any number
+         */
+        maxReconnectAttempts: number;
+        /**
+         * shortest and longest pause between two tries, in milliseconds; default: 1000 and 30000
+         */
+        reconnectDelay: number[];
+        /**
+         * milliseconds between two pings; a server silent for three times as long is taken for gone; 0 for none and never; default: 30000
+         */
+        heartbeat: number;
+        /**
+         * the class to connect with; default: the environment's own, else that of `ws`
+         */
+        WebSocket?: any;
+    };
+    /** Whether the socket is open. */
+    get isConnected(): boolean;
+    /** Opens the socket, and opens it again after every break until `disconnect`. */
+    connect(): void;
+    /** Closes the socket for good. */
+    disconnect(): void;
+    /**
+     * Sends a message, if the socket is open.
+     * @param {object} data
+     */
+    send(data: object): void;
+    /**
+     * Sends a text as it is, if the socket is open.
+     * @param {string} text
+     */
+    sendText(text: string): void;
+    /** Asks the server whether it is there. */
+    sendPing(): void;
+    /**
+     * The address of the next socket.
+     * @protected
+     * @returns {string}
+     */
+    protected _address(): string;
+    /**
+     * What was said, read.
+     * @protected
+     * @param {any} data
+     * @returns {any}
+     */
+    protected _read(data: any): any;
+    /**
+     * @protected
+     * @param {any} _message
+     */
+    protected _received(_message: any): void;
+    /**
+     * @protected
+     * @param {any} error what the socket says shortly before it is closed; `disconnected` tells the rest
+     */
+    protected _troubled(error: any): void;
+    /**
+     * @protected
+     * @param {any} _socket the socket that is there now, null where there is none
+     */
+    protected _exchanged(_socket: any): void;
+    #private;
+}
+/**
  * Watches one task, from how it stands to its end.
  *
  * Events, each with the message: `connection_established`, `current_status`, `task_status_update`, `task_progress`, `task_logs`,
@@ -206,7 +293,7 @@ export type ConnectionOptions = {
      */
     reconnectDelay?: [number, number] | undefined;
     /**
-     * milliseconds between two pings; a server silent for three times as long is taken for gone; default: 30000
+     * milliseconds between two pings; a server silent for three times as long is taken for gone; 0 for none and never; default: 30000
      */
     heartbeat?: number | undefined;
     /**
@@ -269,80 +356,6 @@ export type TaskState = {
     progress?: number | undefined;
     message?: string | undefined;
 };
-/**
- * A WebSocket that comes back. Events: `open`; `message` (everything that is said); `disconnected` with `{code, reason, willReconnect}`;
- * `reconnecting` with `{attempt, delay}`; `error`.
- */
-declare class Connection extends Emitter {
-    /**
-     * @param {Token | null | undefined} token
-     * @param {ConnectionOptions} options
-     */
-    constructor(token: Token | null | undefined, options: ConnectionOptions);
-    /** @type {Token | null | undefined} */
-    token: Token | null | undefined;
-    options: {
-        /**
-         * the server, as `http://localhost:8000`; default: where the page came from, else `http://localhost:8000`
-         */
-        url?: string | undefined;
-        /**
-         * whether to come back after a break; default: true
-         */
-        autoReconnect: boolean;
-        /**
-         * tries in a row before it gives up; default: any number
-         */
-        maxReconnectAttempts: number;
-        /**
-         * shortest and longest pause between two tries, in milliseconds; default: 1000 and 30000
-         */
-        reconnectDelay: number[];
-        /**
-         * milliseconds between two pings; a server silent for three times as long is taken for gone; default: 30000
-         */
-        heartbeat: number;
-        /**
-         * the class to connect with; default: the environment's own, else that of `ws`
-         */
-        WebSocket?: any;
-    };
-    /** Whether the socket is open. */
-    get isConnected(): boolean;
-    /** Opens the socket, and opens it again after every break until `disconnect`. */
-    connect(): void;
-    /** Closes the socket for good. */
-    disconnect(): void;
-    /**
-     * Sends a message, if the socket is open.
-     * @param {object} data
-     */
-    send(data: object): void;
-    /** Asks the server whether it is there. */
-    sendPing(): void;
-    /**
-     * The address of the next socket.
-     * @protected
-     * @returns {string}
-     */
-    protected _address(): string;
-    /**
-     * @protected
-     * @param {any} _message
-     */
-    protected _received(_message: any): void;
-    /**
-     * @protected
-     * @param {any} error what the socket says shortly before it is closed; `disconnected` tells the rest
-     */
-    protected _troubled(error: any): void;
-    /**
-     * @protected
-     * @param {any} _socket the socket that is there now, null where there is none
-     */
-    protected _exchanged(_socket: any): void;
-    #private;
-}
 /** Handlers by the names of events. */
 declare class Emitter {
     /** @type {Record<string, Handler[]>} */

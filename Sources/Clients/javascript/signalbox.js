@@ -14,7 +14,7 @@
  * @property {boolean} [autoReconnect] whether to come back after a break; default: true
  * @property {number} [maxReconnectAttempts] tries in a row before it gives up; default: any number
  * @property {[number, number]} [reconnectDelay] shortest and longest pause between two tries, in milliseconds; default: 1000 and 30000
- * @property {number} [heartbeat] milliseconds between two pings; a server silent for three times as long is taken for gone; default: 30000
+ * @property {number} [heartbeat] milliseconds between two pings; a server silent for three times as long is taken for gone; 0 for none and never; default: 30000
  * @property {any} [WebSocket] the class to connect with; default: the environment's own, else that of `ws`
  *
  * @typedef {object} TaskMessage what the server says of a task; which members there are, its documents say
@@ -75,10 +75,11 @@ class Emitter {
 }
 
 /**
- * A WebSocket that comes back. Events: `open`; `message` (everything that is said); `disconnected` with `{code, reason, willReconnect}`;
- * `reconnecting` with `{attempt, delay}`; `error`.
+ * A WebSocket that comes back: what all watchers are, and what others may be made of, as the server's own pages are. Events: `open`;
+ * `message` (everything that is said); `disconnected` with `{code, reason, willReconnect}`; `reconnecting` with `{attempt, delay}`;
+ * `error`.
  */
-class Connection extends Emitter {
+export class Connection extends Emitter {
   /** @type {any} */
   #socket = null
   #attempts = 0
@@ -129,7 +130,15 @@ class Connection extends Emitter {
    * @param {object} data
    */
   send(data) {
-    if (this.isConnected) this.#socket.send(JSON.stringify(data))
+    this.sendText(JSON.stringify(data))
+  }
+
+  /**
+   * Sends a text as it is, if the socket is open.
+   * @param {string} text
+   */
+  sendText(text) {
+    if (this.isConnected) this.#socket.send(text)
   }
 
   /** Asks the server whether it is there. */
@@ -144,6 +153,16 @@ class Connection extends Emitter {
    */
   _address() {
     throw new TypeError('a connection has an address')
+  }
+
+  /**
+   * What was said, read.
+   * @protected
+   * @param {any} data
+   * @returns {any}
+   */
+  _read(data) {
+    return JSON.parse(data)
   }
 
   /**
@@ -180,11 +199,11 @@ class Connection extends Emitter {
     socket.onmessage = (/** @type {any} */ event) => {
       this.#lastWord = Date.now()
       this.#attempts = 0
-      const message = JSON.parse(event.data)
+      const message = this._read(event.data)
       this.emit('message', message)
       if (this.#socket === socket) this._received(message)
     }
-    this.#pulse = setInterval(() => this.#beat(), this.options.heartbeat)
+    if (this.options.heartbeat) this.#pulse = setInterval(() => this.#beat(), this.options.heartbeat)
   }
 
   #beat() {

@@ -4,7 +4,7 @@
 const NAMESPACE = 'http://www.w3.org/2000/svg'
 const WIDTH = 600
 const HEIGHT = 150
-const MARGIN = { left: 46, right: 8, top: 8, bottom: 20 }
+const MARGIN = { left: 56, right: 8, top: 8, bottom: 20 }
 const INNER = { width: WIDTH - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom }
 
 function shape(name, attributes, text) {

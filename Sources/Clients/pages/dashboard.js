@@ -1,71 +1,77 @@
 // dashboard.js: the dashboard: what the feed tells of tasks, workers and requests, what Socket.IO tells of the machine, alerts and
 // activities, and what a person may do about them. Holds no more than what is shown.
 import { Chart } from './charts.js'
-import { ask, bytes, count, element, find, mark, prepareLogin, pretty, prettyText, reconcile, say, short, span, time, toast } from './house.js'
+import { ask, bytes, count, element, find, mark, prepareLogin, pretty, prettyText, reconcile, roughly, say, short, span, time, toast } from './house.js'
 import { Feed, FleetSocket } from './sockets.js'
 
+// A page's lists grow by so many rows when they are asked to; what is not shown is not made.
+const ROWS = 20
+const GROUPS = 12
 const LOG_LINES = 300
+// However much comes, the log is drawn anew no more often than this, in milliseconds.
+const LOG_PAUSE = 250
 const state = { picture: {}, skew: 0, resources: null, alerts: new Map(), log: [], leftOut: 0, isPaused: false }
 const now = () => Date.now() + state.skew
 
 // MARK: The feed
 
-const feed = new Feed({
-  message(message) {
-    switch (message.type) {
-      case 'picture':
-        state.skew = message.at - Date.now()
-        state.picture = message
-        state.log = state.log.filter((line) => line.kind !== 'request')
-        for (const exchange of message.log) noteExchange(exchange)
-        showAll()
-        break
-      case 'change':
-        state.skew = message.at - Date.now()
-        for (const exchange of message.log ?? []) noteExchange(exchange)
-        state.leftOut += message.log_left_out ?? 0
-        Object.assign(state.picture, message)
-        show(message)
-        break
-      case 'task':
-        showTask(message)
-        break
-      default:
-        break
-    }
-  },
-  state(word, event) {
-    const tag = find('state')
-    const isOpen = word === 'open'
-    tag.className = `tag dot ${isOpen ? 'good' : 'warn'}`
-    say(tag, isOpen ? 'live' : 'reconnecting')
-    find('main').classList.toggle('stale', !isOpen)
-    if (event?.code === 4003) {
-      tag.className = 'tag dot warn'
-      say(tag, 'logged out')
-      login.ask(event.reason && state.picture.at ? 'The token is over, or was revoked.' : hasTried() ? 'This token is not good here: it has to be an admin’s.' : '')
-    }
-  },
+const feed = new Feed()
+const fleet = new FleetSocket()
+
+feed.on('message', (message) => {
+  switch (message.type) {
+    case 'picture':
+      state.skew = message.at - Date.now()
+      state.picture = message
+      state.log = state.log.filter((line) => line.kind !== 'request')
+      for (const exchange of message.log) noteExchange(exchange)
+      showState('live')
+      showAll()
+      break
+    case 'change':
+      state.skew = message.at - Date.now()
+      for (const exchange of message.log ?? []) noteExchange(exchange)
+      state.leftOut += message.log_left_out ?? 0
+      Object.assign(state.picture, message)
+      show(message)
+      break
+    case 'task':
+      showTask(message)
+      break
+    default:
+      break
+  }
 })
 
-const fleet = new FleetSocket({
-  event(name, data) {
-    switch (name) {
-      case 'system_resources_update':
-        state.resources = data.data
-        showMachine()
-        break
-      case 'system_alerts':
-        noteAlert(data.data)
-        break
-      case 'activity_stream':
-        noteActivity(data.data)
-        break
-      default:
-        break
-    }
-  },
+feed.on('disconnected', ({ code, reason }) => {
+  showState(code === 4003 ? 'logged out' : 'reconnecting')
+  if (code !== 4003) return
+  login.ask(reason && state.picture.at ? 'The token is over, or was revoked.' : hasTried() ? 'This token is not good here: it has to be an admin’s.' : '')
 })
+
+fleet.on('event', ({ name, data }) => {
+  switch (name) {
+    case 'system_resources_update':
+      state.resources = data.data
+      showMachine()
+      break
+    case 'system_alerts':
+      noteAlert(data.data)
+      break
+    case 'activity_stream':
+      noteActivity(data.data)
+      break
+    default:
+      break
+  }
+})
+
+function showState(words) {
+  const tag = find('state')
+  tag.className = `tag dot ${words === 'live' ? 'good' : 'warn'}`
+  say(tag, words)
+  find('main').classList.toggle('stale', words !== 'live')
+}
 
 let tried = sessionStorage.getItem('signalbox-token') !== null
 const hasTried = () => tried
@@ -88,11 +94,12 @@ function showAll() {
 }
 
 function show(message) {
-  for (const [name, draw] of Object.entries(sections)) if (name in message) draw()
-  // Their totals are figures of another section.
-  if ('counts' in message || 'trend' in message) showFigures()
-  if ('counts' in message) for (const list of [showWaiting, showExecuting, showEnded, showLetters, showWorkers]) list()
-  if (message.log || message.log_left_out) showLog()
+  const draws = new Set(Object.entries(sections).filter(([name]) => name in message).map(([, draw]) => draw))
+  // The totals of lists, and figures, are of another section; each is drawn once, whatever it is drawn for.
+  if ('counts' in message) for (const list of [showWaiting, showGroups, showExecuting, showEnded, showLetters, showWorkers]) draws.add(list)
+  if ('trend' in message) draws.add(showFigures)
+  for (const draw of draws) draw()
+  if (message.log || message.log_left_out) showLogSoon()
 }
 
 function figure(name, value, unit, level) {
@@ -100,9 +107,8 @@ function figure(name, value, unit, level) {
 }
 
 function showFigures() {
-  const { counts, workers = [], trend } = state.picture
+  const { counts, trend } = state.picture
   if (!counts) return
-  const room = workers.reduce((sum, worker) => sum + (worker.draining ? 0 : worker.concurrency), 0)
   const recent = (trend?.steps ?? []).filter(([number]) => number > trend.now - 7 && number < trend.now)
   const perMinute = recent.reduce((sum, step) => sum + step[2] + step[3] + step[4], 0)
   const ends = recent.filter((step) => step[2] + step[3] + step[4] > 0)
@@ -110,9 +116,9 @@ function showFigures() {
   const slowest = ends.length ? Math.max(...ends.map((step) => step[6])) / 1000 : null
   const hour = (trend?.steps ?? []).reduce((sum, step) => [sum[0] + step[2], sum[1] + step[3]], [0, 0])
   const figures = [
-    figure('workers', count(counts.workers), counts.workers ? `${counts.executing} of ${room} busy` : '', counts.workers ? '' : 'warn'),
+    figure('workers', count(counts.workers), counts.workers ? `${count(counts.executing)} of ${count(counts.concurrency)} busy` : '', counts.workers ? '' : 'warn'),
     figure('executing', count(counts.executing), ''),
-    figure('waiting', count(counts.queued), counts.paused ? `${counts.paused} for a retry` : '', counts.queued > 100 ? 'warn' : ''),
+    figure('waiting', count(counts.queued), counts.paused ? `${count(counts.paused)} for a retry` : '', counts.queued > 100 ? 'warn' : ''),
     figure('ended a minute', count(perMinute), ''),
     figure('median latency', span(median), ''),
     figure('95 % latency', span(slowest), ''),
@@ -121,14 +127,13 @@ function showFigures() {
     figure('dead letters', count(counts.letters), ''),
   ]
   reconcile(find('figures'), figures, (item) => item.name, (item) => {
+    const name = element('dt')
     const value = element('dd')
-    const text = document.createTextNode('')
-    const unit = element('small')
-    value.append(text, ' ', unit)
-    const row = element('div', {}, element('dt', { text: item.name }), value)
+    const row = element('div', {}, name, value)
     row.update = ({ value: figures, unit: words, level }) => {
-      if (text.data !== figures) text.data = figures
-      say(unit, words)
+      // What is said of it stands on one line.
+      say(name, words ? `${item.name} · ${words.replaceAll(' ', '\u00a0')}` : item.name)
+      say(value, figures)
       mark(row, 'class', level || null)
     }
     return row
@@ -139,7 +144,7 @@ function showFigures() {
 
 const ago = (seconds) => (seconds ? `${span(seconds * 1000)} ago` : 'now')
 const throughput = new Chart(find('throughput'), {
-  kind: 'bars', series: ['completed', 'failed', 'cancelled'], least: 4, format: (value) => count(value),
+  kind: 'bars', series: ['completed', 'failed', 'cancelled'], least: 4, format: roughly,
   describe: ({ age, values }) => `${age ? `${age} min ago` : 'this minute'}: ${count(values[0])} completed, ${count(values[1])} failed, ${count(values[2])} cancelled`,
 })
 const latency = new Chart(find('latency'), {
@@ -171,6 +176,28 @@ function showTrend() {
 }
 
 // MARK: Lists
+
+/** Rows that a person asked to see, where it is more than the first few. */
+const wantedRows = new Map()
+
+/** The rows of a list that are shown, and a button for more of them. */
+function firstRows(name, items, draw) {
+  const most = wantedRows.get(name) ?? ROWS
+  const scroll = find(name).closest('.scroll')
+  let button = scroll.querySelector('.more')
+  if (!button) {
+    button = element('button', { type: 'button', class: 'plain more', on: { click: () => {
+      wantedRows.set(name, (wantedRows.get(name) ?? ROWS) + ROWS)
+      draw()
+    } } })
+    button.setAttribute('aria-controls', name)
+    scroll.append(button)
+  }
+  const left = Math.max(items.length - most, 0)
+  button.hidden = left === 0
+  say(button, `Show ${count(Math.min(left, ROWS))} more`)
+  return items.slice(0, most)
+}
 
 /** How many there are, and that the list has fewer. */
 function showCount(name, total, shown, word = 'first') {
@@ -218,7 +245,8 @@ function gist(request) {
 }
 
 function showExecuting() {
-  const { executing = [], counts } = state.picture
+  const { executing: all = [], counts } = state.picture
+  const executing = firstRows('executing', all, showExecuting)
   showCount('executing', counts?.executing ?? executing.length, executing.length)
   reconcile(find('executing'), executing, (task) => task.task_id, (task) => {
     const origin = element('span', { class: 'sub' })
@@ -250,7 +278,8 @@ function showExecuting() {
 }
 
 function showWaiting() {
-  const { waiting = [], counts } = state.picture
+  const { waiting: all = [], counts } = state.picture
+  const waiting = firstRows('waiting', all, showWaiting)
   showCount('waiting', counts?.queued ?? waiting.length, waiting.length)
   reconcile(find('waiting'), waiting, (task) => task.task_id, (task) => {
     const place = element('span', { class: 'number' })
@@ -275,10 +304,12 @@ function showWaiting() {
 }
 
 function showGroups() {
-  const groups = (state.picture.groups ?? []).slice(0, 12)
-  reconcile(find('groups'), groups, (group) => group.group, () => {
+  const groups = (state.picture.groups ?? []).slice(0, GROUPS)
+  const others = Math.max((state.picture.counts?.groups ?? 0) - groups.length, 0)
+  reconcile(find('groups'), others ? [...groups, { others }] : groups, (group) => group.group ?? 0, () => {
     const row = element('li', { class: 'tag' })
     row.update = (group) => {
+      if (group.others) return say(row, `and ${count(group.others)} more`)
       say(row, `${group.group}: ${count(group.waiting)} waiting, ${count(group.workers)} ${group.workers === 1 ? 'worker' : 'workers'}`)
       row.className = `tag ${group.workers === 0 ? 'warn' : ''}`
     }
@@ -291,7 +322,7 @@ const endings = { completed: 'good', failed: 'bad', cancelled: '' }
 function showEnded() {
   const wanted = find('ended-filter').value
   const all = state.picture.ended ?? []
-  const ended = all.filter((task) => !wanted || task.status === wanted)
+  const ended = firstRows('ended', all.filter((task) => !wanted || task.status === wanted), showEnded)
   showCount('ended', state.picture.counts?.remembered ?? all.length, ended.length, 'last')
   reconcile(find('ended'), ended, (task) => task.task_id, (task) => {
     const origin = element('span', { class: 'sub' })
@@ -321,7 +352,8 @@ function showEnded() {
 }
 
 function showLetters() {
-  const { letters = [], counts } = state.picture
+  const { letters: all = [], counts } = state.picture
+  const letters = firstRows('letters', all, showLetters)
   showCount('letters', counts?.letters ?? letters.length, letters.length, 'last')
   find('replay-all').hidden = letters.length === 0
   reconcile(find('letters'), letters, (letter) => letter.taskId, (letter) => {
@@ -341,7 +373,8 @@ function showLetters() {
 }
 
 function showWorkers() {
-  const { workers = [], counts } = state.picture
+  const { workers: all = [], counts } = state.picture
+  const workers = firstRows('workers', all, showWorkers)
   showCount('workers', counts?.workers ?? workers.length, workers.length)
   reconcile(find('workers'), workers, (worker) => worker.worker_id, (worker) => {
     const tag = element('span', { class: 'tag dot' })
@@ -471,7 +504,17 @@ function note(line, isQuiet = false) {
   state.log.push(line)
   state.log.sort((left, right) => right.at - left.at)
   if (state.log.length > LOG_LINES) state.log.length = LOG_LINES
-  if (!isQuiet) showLog()
+  if (!isQuiet) showLogSoon()
+}
+
+let logTimer = null
+
+/** Draws the log in a moment: what comes until then costs no drawing of its own. */
+function showLogSoon() {
+  logTimer ??= setTimeout(() => {
+    logTimer = null
+    showLog()
+  }, LOG_PAUSE)
 }
 
 function showLog() {
@@ -486,7 +529,7 @@ function showLog() {
   say(find('log-left-out'), state.leftOut ? `${count(state.leftOut)} requests came too fast to be shown` : '')
   find('log-empty').hidden = lines.length > 0
   find('log').closest('.scroll').hidden = lines.length === 0
-  reconcile(find('log'), lines, (line) => line.key, logLine)
+  reconcile(find('log'), firstRows('log', lines, showLog), (line) => line.key, logLine)
 }
 
 function logLine(line) {
@@ -545,7 +588,7 @@ let wanted = null
 
 function openTask(id) {
   wanted = id
-  feed.ask({ type: 'task', task_id: id })
+  feed.send({ type: 'task', task_id: id })
 }
 
 function showTask(task) {
@@ -580,3 +623,6 @@ setInterval(() => {
   if (document.hidden) return
   for (const name of ['executing', 'waiting', 'workers']) for (const row of find(name).children) row.tick?.()
 }, 1000)
+
+feed.open()
+fleet.open()

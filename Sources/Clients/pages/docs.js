@@ -1,6 +1,7 @@
 // docs.js: reads `/openapi.json` and `/asyncapi.json` and sets them out to be read and tried. Knows as much of both forms as these two
 // files use. A request leaves only when somebody presses the button.
-import { element, find, prepareLogin, pretty, prettyText, protocols, say, socketURL, span, token } from './house.js'
+import { element, find, prepareLogin, pretty, prettyText, say, span, token } from './house.js'
+import { Talk } from './sockets.js'
 
 prepareLogin(() => {})
 
@@ -214,29 +215,26 @@ function conversation(channel, sent) {
   let socket = null
   const settle = () => {
     say(connect, socket ? 'Disconnect' : 'Connect')
-    send.disabled = socket?.readyState !== WebSocket.OPEN
+    send.disabled = !socket?.isConnected
   }
   connect.addEventListener('click', () => {
-    if (socket) return socket.close(1000)
-    try {
-      socket = new WebSocket(socketURL(address.value), channel.address.startsWith('/socket.io') ? [] : protocols())
-    } catch (fault) {
-      return note('·', fault.message)
-    }
-    socket.onopen = settle
-    socket.onmessage = (event) => note('←', typeof event.data === 'string' ? event.data : `${event.data.size} bytes`)
-    socket.onclose = (event) => {
+    if (socket) return socket.disconnect()
+    socket = new Talk(address.value)
+    socket.on('open', settle)
+    socket.on('message', (words) => note('←', words))
+    socket.on('disconnected', ({ code, reason, fault }) => {
       socket = null
-      note('·', `closed ${event.code} ${event.reason}`)
+      note('·', fault ? fault.message : `closed ${code} ${reason}`)
       settle()
-    }
+    })
+    socket.open()
     settle()
   })
   const form = element('form', { class: 'try', 'aria-label': `Try ${channel.title}` }, address, text, element('div', { class: 'actions' }, connect, send), lines)
   form.addEventListener('submit', (event) => {
     event.preventDefault()
-    if (socket?.readyState !== WebSocket.OPEN) return
-    socket.send(text.value)
+    if (!socket?.isConnected) return
+    socket.sendText(text.value)
     note('→', text.value)
   })
   return element('div', {}, element('h3', { text: 'Try it' }), form)

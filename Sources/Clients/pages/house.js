@@ -68,6 +68,10 @@ export function reconcile(parent, items, keyOf, make) {
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 export const count = (number) => grouped.format(number ?? 0)
 
+const rounded = new Intl.NumberFormat('en', { notation: 'compact' })
+/** A figure where there is little room: 60K. */
+export const roughly = (number) => rounded.format(number)
+
 export function bytes(number) {
   if (number === undefined || number === null) return '–'
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
@@ -126,11 +130,6 @@ export const token = {
     else sessionStorage.removeItem(TOKEN)
   },
 }
-
-/** Subprotocols that carry the token, which is what a browser can do. */
-export const protocols = () => (token.value ? ['bearer', token.value] : [])
-
-export const socketURL = (path) => `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${path}`
 
 /** Asks the server; answers `{ status, body }`, and throws a sentence where it refuses. */
 export async function ask(method, path, body) {

@@ -1,100 +1,75 @@
-// sockets.js: sockets that come back by themselves: the dashboard's own, and a client of Socket.IO (revision 5 over Engine.IO 4, by
-// WebSocket) that listens to the fleet. Shows nothing.
-import { protocols, socketURL, token } from './house.js'
+// sockets.js: what the pages have open: the dashboard's feed, the fleet's channels by Socket.IO (revision 5 over Engine.IO 4, by WebSocket),
+// and sockets on which a person speaks. How a socket comes back is the client module's business, which everybody may use. Shows nothing.
+import { Connection } from '/clients/javascript/signalbox.js'
+import { token } from './house.js'
 
-const LONGEST_PAUSE = 10_000
+const NOT_LET_IN = 4003
 
-/** A WebSocket that is opened again when it ends, after pauses that grow. */
-class Returning {
-  constructor(path, listener) {
+/** A socket of this server's, with the tab's token. */
+class PageConnection extends Connection {
+  constructor(path, options = {}) {
+    super(null, { reconnectDelay: [500, 10_000], ...options })
     this.path = path
-    this.listener = listener
-    this.pause = 500
-    this.open()
   }
+
+  _address() { return new URL(this.path, location.origin).href.replace(/^http/, 'ws') }
+
+  /** The token as it goes with the handshake. */
+  _handshakeToken() { return token.value }
 
   open() {
-    clearTimeout(this.timer)
-    const socket = new WebSocket(socketURL(this.path), this.subprotocols())
-    this.socket = socket
-    socket.onopen = () => this.opened()
-    socket.onmessage = (event) => this.received(event.data)
-    socket.onclose = (event) => {
-      if (this.socket !== socket) return
-      this.socket = null
-      this.listener.state?.('closed', event)
-      // Who is not let in is not let in the next second either.
-      if (event.code === 4003) return
-      this.timer = setTimeout(() => this.open(), this.pause)
-      this.pause = Math.min(this.pause * 2, LONGEST_PAUSE)
+    this.token = this._handshakeToken()
+    try {
+      this.connect()
+    } catch (fault) {
+      // What cannot be sent as a token lets nobody in.
+      this.emit('disconnected', { code: NOT_LET_IN, reason: '', fault, willReconnect: false })
     }
-  }
-
-  subprotocols() { return protocols() }
-  opened() {}
-
-  wentWell() {
-    this.pause = 500
-    this.listener.state?.('open')
-  }
-
-  send(text) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(text)
   }
 
   /** Begins anew: with another token. */
   reopen() {
-    const socket = this.socket
-    this.socket = null
-    socket?.close()
-    this.pause = 500
+    this.disconnect()
     this.open()
   }
 }
 
-/** The dashboard's feed: `message` gets every object, `state` 'open' or 'closed' and the event. */
-export class Feed extends Returning {
-  constructor(listener) { super('/api/dashboard/ws', listener) }
-
-  received(text) {
-    const message = JSON.parse(text)
-    if (message.type === 'picture') this.wentWell()
-    this.listener.message(message)
-  }
-
-  ask(message) { this.send(JSON.stringify(message)) }
+/** The dashboard's feed: `message` has everything that it is told. */
+export class Feed extends PageConnection {
+  constructor() { super('/api/dashboard/ws') }
 }
 
-/** The fleet's channels by Socket.IO: `event` gets each event's name and data. */
-export class FleetSocket extends Returning {
-  constructor(listener) { super('/socket.io/?EIO=4&transport=websocket', listener) }
+/** The fleet's channels by Socket.IO: `event` has `{name, data}`. */
+export class FleetSocket extends PageConnection {
+  constructor() { super('/socket.io/?EIO=4&transport=websocket') }
 
-  // Its token goes with CONNECT.
-  subprotocols() { return [] }
+  // It goes with CONNECT.
+  _handshakeToken() { return null }
+  _read(text) { return text }
+  // Here the server asks.
+  sendPing() {}
 
-  received(text) {
+  _received(text) {
     switch (text[0]) {
-      case '0':
-        this.send(token.value ? `40${JSON.stringify({ token: token.value })}` : '40')
-        break
-      case '2':
-        this.send('3')
-        break
-      case '4':
-        this.packet(text)
-        break
-      default:
-        break
+      case '0': return this.sendText(token.value ? `40${JSON.stringify({ token: token.value })}` : '40')
+      case '2': return this.sendText('3')
+      case '4': return this.#packet(text)
+      default: return undefined
     }
   }
 
-  packet(text) {
-    if (text[1] === '0') {
-      this.wentWell()
-      this.send('42["subscribe_all"]')
-    } else if (text[1] === '2') {
-      const [name, data] = JSON.parse(text.slice(text.indexOf('[')))
-      this.listener.event(name, data)
-    }
+  #packet(text) {
+    if (text[1] === '0') this.sendText('42["subscribe_all"]')
+    if (text[1] !== '2') return
+    const [name, data] = JSON.parse(text.slice(text.indexOf('[')))
+    this.emit('event', { name, data })
   }
+}
+
+/** A socket on which a person speaks: it says nothing by itself, and does not come back. `message` has every text as it came. */
+export class Talk extends PageConnection {
+  constructor(path) { super(path, { autoReconnect: false, heartbeat: 0 }) }
+
+  _handshakeToken() { return this.path.startsWith('/socket.io') ? null : token.value }
+  _read(data) { return typeof data === 'string' ? data : `${data.size} bytes` }
 }

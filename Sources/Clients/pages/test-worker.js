@@ -1,6 +1,7 @@
 // test-worker.js: a worker whose hands are a person's: connects to `/ws`, takes tasks, answers by hand or by itself, and shows every message
 // as it went. Submits tasks as well.
-import { ask, count, element, find, mark, prepareLogin, pretty, protocols, say, short, socketURL, span, time, toast, token } from './house.js'
+import { ask, count, element, find, mark, prepareLogin, pretty, say, short, span, time, toast, token } from './house.js'
+import { Talk } from './sockets.js'
 
 const MESSAGES = 400
 const state = { socket: null, hands: new Map(), messages: 0 }
@@ -14,43 +15,43 @@ const login = prepareLogin(() => {
 function connect() {
   const query = new URLSearchParams({ ready: 'explicit' })
   if (find('group').value.trim()) query.set('group', find('group').value.trim())
-  const socket = new WebSocket(socketURL(`/ws?${query}`), protocols())
+  const socket = new Talk(`/ws?${query}`)
   state.socket = socket
   let wasOpen = false
-  socket.onopen = () => {
+  setState('connecting', 'warn')
+  problem('')
+  socket.on('open', () => {
     wasOpen = true
     setState('connected', 'good')
     const models = find('models').value.split(',').map((model) => model.trim()).filter(Boolean)
     const ready = { type: 'ready', concurrency: Math.max(1, Number(find('concurrency').value) || 1) }
     if (models.length) ready.models = models
     send(ready)
-  }
-  socket.onmessage = (event) => received(event.data)
-  socket.onclose = (event) => {
-    if (state.socket !== socket) return
+  })
+  socket.on('message', received)
+  socket.on('disconnected', ({ code, reason }) => {
     state.socket = null
     for (const hand of state.hands.values()) hand.stop()
     state.hands.clear()
     showHands()
-    const why = [event.code !== 1000 && event.code !== 1005 ? event.code : '', event.reason].filter(Boolean).join(' ')
+    const why = [code !== 1000 && code !== 1005 ? code : '', reason].filter(Boolean).join(' ')
     setState('not connected', '')
     say(find('worker-id'), '')
     remark(`closed ${why}`)
     problem(wasOpen ? '' : 'The server did not take this worker. Where everybody needs a token, log in with one of role worker or admin.')
     if (!wasOpen && !token.value) login.ask('')
-  }
-  setState('connecting', 'warn')
-  problem('')
+  })
+  socket.open()
 }
 
 function disconnect() {
-  state.socket?.close(1000)
+  state.socket?.disconnect()
 }
 
 function send(message) {
   const text = typeof message === 'string' ? message : JSON.stringify(message)
-  if (state.socket?.readyState !== WebSocket.OPEN) return toast('Not connected')
-  state.socket.send(text)
+  if (!state.socket?.isConnected) return toast('Not connected')
+  state.socket.sendText(text)
   record('out', text)
 }
 
