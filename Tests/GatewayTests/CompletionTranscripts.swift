@@ -109,6 +109,31 @@ struct CompletionTranscripts {
                 """)
     }
 
+    @Test("what a stream alone gets is one block of memory with its frame where it is small, and is not copied twice where it is large")
+    func blocks() throws {
+        for (length, blocks) in [(10, 1), (300_000, 3)] {
+            let stage = Stage()
+            stage.play(
+                Self.worker("w", "llm", #"{"type":"ready","models":["m1"]}"#) + """
+                    a > POST /v1/chat/completions \(Self.streamed)
+                    w < \(Self.task("task", Self.streamed))
+                    w > {"type":"task_chunk","taskId":"$task","chunk":1}
+                    a < 200
+                    a < data: 1
+
+                    """)
+            let words = String(repeating: "x", count: length)
+            stage.play(#"w > {"type":"task_error","taskId":"$task","error":"\#(words)"}"#)
+            #expect(stage.link("a").blocks == blocks, "\(length) bytes")
+            stage.play(#"""
+                w < {"type":"task_ack","taskId":"$task"}
+                a < data: {"error":{"message":"\#(words)",…
+                a < end
+                """#)
+            stage.end()
+        }
+    }
+
     @Test("a failure before the first piece has its status, one behind it is an event", arguments: Chunking.all)
     func failures(_ chunking: Chunking) {
         Stage.play(
@@ -361,5 +386,84 @@ struct CompletionTranscripts {
                 a > GET /v1/models
                 a < 200 {"object":"list","data":[]}
                 """)
+    }
+
+    @Test("registered models are listed while they run; one whose worker is missing is not unknown")
+    func registered() {
+        let asked = #"{"model":"m9","messages":[]}"#
+        Stage.play(
+            .whole,
+            Self.worker("w", "llm", #"{"type":"ready","models":["m1"]}"#) + """
+                a > POST /v1/chat/completions \(asked)
+                a < 404 \(Self.error("The model 'm9' does not exist", "invalid_request_error", #""model""#, #""model_not_found""#))
+                r > POST /api/deployments {"model_id":"m9","deployment_id":"d","start":false}
+                r leaves
+                a > GET /v1/models/m9
+                a < 404 \(Self.error("The model 'm9' does not exist", "invalid_request_error", #""model""#, #""model_not_found""#))
+                r > POST /api/deployments/d/start
+                r leaves
+                r > POST /api/deployments {"model_id":"m1","deployment_id":"e"}
+                r leaves
+                a > GET /v1/models
+                a < 200 {"object":"list","data":[{"id":"m1","object":"model","created":1700000000,"owned_by":"llm"},\
+                {"id":"m9","object":"model","created":1700000000,"owned_by":"signalbox"}]}
+                a > POST /v1/chat/completions \(asked)
+                a < 503 [Retry-After: 1] \(Self.error("No worker available", "server_error", "null", #""no_worker""#))
+                """)
+    }
+
+    @Test("HTTP/1.0 gets the pieces without chunks, and the end by closing; a result of nothing is null", arguments: Chunking.all)
+    func oldClients(_ chunking: Chunking) {
+        let body = Self.streamed
+        let head = "POST /v1/chat/completions HTTP/1.0\\r\\nHost: h\\r\\nContent-Length: \(body.utf8.count)\\r\\n\\r\\n"
+        Stage.play(
+            chunking,
+            Self.worker("w", "llm", #"{"type":"ready","models":["m1"]}"#) + """
+                o >> \(head)\(body)
+                w < \(Self.task("task", body))
+                w > {"type":"task_chunk","taskId":"$task","chunk":{"n": 1.0}}
+                o < 200 [Content-Type: text/event-stream] [Transfer-Encoding: -] [Connection: close]
+                o < data: {"n": 1.0}
+                w > {"type":"task_complete","taskId":"$task"}
+                w < {"type":"task_ack","taskId":"$task"}
+                o < data: [DONE]
+                o < closed
+                a > POST /v1/chat/completions \(Self.body)
+                w < {"type":"task",…
+                a < nothing
+                w leaves
+                a < 500 \(Self.error("Worker disconnected", "server_error", "null", #""worker_disconnected""#))
+                """)
+    }
+
+    @Test("a reader that takes nothing of what waits, from one heartbeat to the next, is gone: its task is cancelled")
+    func gone() {
+        var settings = Settings()
+        settings.limits.taskTimeoutDefault = .seconds(300)
+        let stage = Stage(.whole, settings)
+        stage.play(
+            Self.worker("w", "llm", #"{"type":"ready","models":["m1"]}"#) + """
+                a > POST /v1/chat/completions \(Self.streamed)
+                w < \(Self.task("task", Self.streamed))
+                w > {"type":"task_chunk","taskId":"$task","chunk":1}
+                a < 200
+                a < data: 1
+                a stalls
+                w > {"type":"task_chunk","taskId":"$task","chunk":2}
+                * wait 60s
+                w < nothing
+                w > {"type":"task_chunk","taskId":"$task","chunk":3}
+                * wait 60s
+                w < nothing
+                * wait 30s
+                w < {"type":"cancel","taskId":"$task"}
+                a reads
+                a < data: 2
+                a < data: 3
+                a < data: \(Self.error("The stream is read too slowly", "server_error", "null", #""slow_reader""#))
+                a < end
+                a < closed
+                """)
+        stage.end()
     }
 }
