@@ -108,7 +108,7 @@ def test_progress_and_logs(server, group, tmp_path):
 def test_pieces_of_a_result(server, group):
     script = """echo '{"chunk": {"n": 1.0}}' >&2; echo '{"chunk": "two"}' >&2; echo '{"n": 3}'"""
     with CommandWorker(server, group, "sh", "-c", script, options=("--models", group)):
-        # It says what it has once it is connected.
+        # It says that it is connected before the server has heard what it can do.
         eventually(lambda: server.get(f"/v1/models/{group}").status == 200, "the model")
         body = {"model": group, "prompt": "x", "stream": True}
         answer = server.request("POST", "/v1/completions", body)
