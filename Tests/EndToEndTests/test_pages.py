@@ -174,7 +174,7 @@ def test_the_first_of_many_are_shown(roomy, visit):
     assert dashboard.run(f"{more}.hidden") and dashboard.text("#waiting > tr:last-child .number") == "#50"
     dashboard.until("document.querySelectorAll('#log > li').length === 20")
     names = dashboard.run("[...document.querySelectorAll('#figures dt')].map((one) => one.textContent.replaceAll('\u00a0', ' '))")
-    assert "workers · 1 of 1 busy" in names
+    assert "workers, 1 of 1 busy" in names
     # A page of it all is small, however much there is.
     assert dashboard.run("document.querySelectorAll('*').length") < 2500
 

@@ -132,7 +132,7 @@ function showFigures() {
     const row = element('div', {}, name, value)
     row.update = ({ value: figures, unit: words, level }) => {
       // What is said of it stands on one line.
-      say(name, words ? `${item.name} · ${words.replaceAll(' ', '\u00a0')}` : item.name)
+      say(name, words ? `${item.name}, ${words.replaceAll(' ', '\u00a0')}` : item.name)
       say(value, figures)
       mark(row, 'class', level || null)
     }
