@@ -46,6 +46,15 @@ public struct TaskID: Hashable, Sendable {
 
     public static let bytesMax = 200
 
+    public func hash(into hasher: inout Hasher) {
+        // A chosen name has no bits, and most names are not chosen.
+        guard let name else {
+            hasher.combine(high)
+            return hasher.combine(low)
+        }
+        hasher.combine(name)
+    }
+
     /// Appends the name as text.
     public func write(to writer: inout ByteWriter) {
         if let name {

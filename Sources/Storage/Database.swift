@@ -132,9 +132,6 @@ struct Database: ~Copyable {
         arguments.end()
     }
 
-    /// The number of the row that was inserted last.
-    var lastInserted: Int64 { unsafe sqlite3_last_insert_rowid(handle) }
-
     /// Whether a transaction is open. Some errors end one by themselves.
     var isInTransaction: Bool { unsafe sqlite3_get_autocommit(handle) == 0 }
 
@@ -255,6 +252,28 @@ struct Arguments {
                     ? unsafe signalbox_bind_copied_blob(statement, place, $0.baseAddress, Int32($0.count))
                     : unsafe signalbox_bind_lent_blob(statement, place, $0.baseAddress, UInt64($0.count))
             })
+    }
+
+    /// Text that stays where it is until the run is over, which the caller sees to.
+    mutating func add(heldText text: SharedBytes?) {
+        guard let text else { return addNull() }
+        let place = next()
+        note(unsafe text.span.withUnsafeBytes { unsafe signalbox_bind_lent_text(statement, place, $0.baseAddress, UInt64($0.count)) })
+    }
+
+    mutating func add(heldText writer: borrowing ByteWriter) {
+        let place = next()
+        note(
+            writer.withSpan { text in
+                unsafe text.withUnsafeBytes { unsafe signalbox_bind_lent_text(statement, place, $0.baseAddress, UInt64($0.count)) }
+            })
+    }
+
+    /// The same of a blob.
+    mutating func add(heldBlob blob: SharedBytes?) {
+        guard let blob else { return addNull() }
+        let place = next()
+        note(unsafe blob.span.withUnsafeBytes { unsafe signalbox_bind_lent_blob(statement, place, $0.baseAddress, UInt64($0.count)) })
     }
 
     /// The run is over: what was lent may go.

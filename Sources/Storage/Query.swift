@@ -3,14 +3,15 @@
 /// A statement. Its arguments stand in the order of the question marks.
 enum Query: Int, CaseIterable {
     case begin, commit, rollback, copyInto
-    case insertTask, insertPayload, insertMetadata, insertOutcome, insertEvent, insertLog, insertProgress
-    case findTask, assignTask, requeueTask, endTask, endAssignedTask, raiseSequence, removeTask
-    case removePayload, removeMetadata, removeOutcome, removeEvents, removeLogs, removeProgress
+    case insertTask, insertPayload, insertMetadata, insertEvent, insertLog, insertProgress
+    case findTask, assignTask, requeueTask, endTask, raiseSequence, removeTask, removeEnd, removePayload
+    case linger, lingerNoMore, moveMark
+    case removeMetadata, removeEvents, removeLogs, removeProgress
     case keepLetter, removeLetter, readLetters
     case keepRevocation, removeRevocation, readRevocations
     case openSession, touchSession, closeSession, closeForgottenSessions
     case insertActivity, changeAlert, changeDeployment, removeDeployment
-    case countTasks, liveTasks, endedTasks, readTask
+    case countEnded, liveTasks, endedTasks, readTask
     case eventsAfter, oldestProgress, newestProgress, oldestLogs, newestLogs, session, newestSessions, newestSessionsOfUser
     case findActivity, newestActivities, newestActivitiesOfKind, newestActivitiesOfOwner, readActivity
     case findAlert, newestAlerts, newestActiveAlerts, newestResolvedAlerts, unresolvedAlerts, deployments
@@ -23,20 +24,16 @@ enum Query: Int, CaseIterable {
         case .rollback: "ROLLBACK"
         case .copyInto: "VACUUM INTO ?"
 
+        // The name alone may be taken: the number is above all others.
         case .insertTask:
             """
-            INSERT INTO tasks (id, user_id, project_id, task_group, model, type, priority, provider, origin, is_detached, timeout_ms,
-                retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, state, sequence, worker, started_at,
-                ended_at, failure, retries, lease, retry_at)
+            INSERT INTO submitted_tasks (number, id, user_id, project_id, task_group, model, type, priority, provider, origin, is_detached,
+                timeout_ms, retries, retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, retry_at, state,
+                sequence, lease, worker, started_at, payload)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
             """
         case .insertPayload: "INSERT INTO task_payloads (task, bytes) VALUES (?, ?)"
         case .insertMetadata: "INSERT INTO task_metadata (task, bytes) VALUES (?, ?)"
-        case .insertOutcome:
-            """
-            INSERT INTO task_outcomes (task, content, error_code, error_type, details, step, reason, execution_time, cost, cost_per_hour,
-                cost_currency, cost_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """
         case .insertEvent: "INSERT OR REPLACE INTO task_events (task, sequence, kind, at, bytes) VALUES (?, ?, ?, ?, ?)"
         case .insertLog: "INSERT INTO task_logs (task, sequence, level, source, text, created_at) VALUES (?, ?, ?, ?, ?, ?)"
         case .insertProgress:
@@ -46,31 +43,36 @@ enum Query: Int, CaseIterable {
             """
 
         // Two statements rather than one with RETURNING: that one fills a table of its own at every run, which costs more than to search.
-        case .findTask: "SELECT number FROM tasks WHERE id = ?"
-        // States 0 and 1 are the live ones: an ended task never changes.
+        case .findTask: "SELECT number FROM submitted_tasks WHERE id = ?"
+        // Of tasks that live: whoever runs these two knows which.
         case .assignTask:
             """
-            UPDATE tasks SET state = 1, worker = ?2, started_at = ?3, attempts = ?4, sequence = max(sequence, ?5), lease = ?5
-            WHERE number = ?1 AND state < 2
+            UPDATE submitted_tasks SET state = 1, worker = ?2, started_at = ?3, attempts = ?4, sequence = max(sequence, ?5), lease = ?5
+            WHERE number = ?1
             """
         case .requeueTask:
             """
-            UPDATE tasks SET state = 0, retries_left = ?2, retry_at = ?3, sequence = max(sequence, ?4) WHERE number = ?1 AND state < 2
+            UPDATE submitted_tasks SET state = 0, retries_left = ?2, retry_at = ?3, sequence = max(sequence, ?4) WHERE number = ?1
             """
         case .endTask:
-            "UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5) WHERE number = ?1 AND state < 2"
-        // Both at once, of a task that began and ended within one group.
-        case .endAssignedTask:
             """
-            UPDATE tasks SET state = ?2, failure = ?3, ended_at = ?4, sequence = max(sequence, ?5, ?9), worker = ?6, started_at = ?7,
-                attempts = ?8, lease = ?9
-            WHERE number = ?1 AND state < 2
+            INSERT INTO ended_tasks (task, state, ended_at, sequence, failure, content, error_code, error_type, details, step, reason,
+                execution_time, cost, cost_per_hour, cost_currency, cost_time)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
-        case .raiseSequence: "UPDATE tasks SET sequence = ?2 WHERE number = ?1 AND sequence < ?2"
-        case .removeTask: "DELETE FROM tasks WHERE id = ? RETURNING number, state"
+        case .raiseSequence: "UPDATE submitted_tasks SET sequence = ?2 WHERE number = ?1 AND sequence < ?2"
+        case .removeTask: "DELETE FROM submitted_tasks WHERE number = ?"
+        case .removeEnd: "DELETE FROM ended_tasks WHERE task = ? RETURNING state"
         case .removePayload: "DELETE FROM task_payloads WHERE task = ?"
+        case .linger: "INSERT OR IGNORE INTO lingering_tasks (task) VALUES (?)"
+        case .lingerNoMore: "DELETE FROM lingering_tasks WHERE task = ?"
+        // The old mark goes where its task does not live.
+        case .moveMark:
+            """
+            DELETE FROM lingering_tasks WHERE task = ?1 AND NOT EXISTS (SELECT 1 FROM submitted_tasks WHERE number = ?1
+                AND NOT EXISTS (SELECT 1 FROM ended_tasks WHERE task = ?1))
+            """
         case .removeMetadata: "DELETE FROM task_metadata WHERE task = ?"
-        case .removeOutcome: "DELETE FROM task_outcomes WHERE task = ?"
         case .removeEvents: "DELETE FROM task_events WHERE task = ?"
         case .removeLogs: "DELETE FROM task_logs WHERE task = ?"
         case .removeProgress: "DELETE FROM progress_histories WHERE task_id = ?"
@@ -137,30 +139,36 @@ enum Query: Int, CaseIterable {
             """
         case .removeDeployment: "DELETE FROM deployments WHERE id = ?"
 
-        // Out of the two indexes: of the ended tasks none is looked at. Waiting and executing ones count together.
-        case .countTasks:
+        // Out of the index: no task is looked at.
+        case .countEnded: "SELECT state, count(*) FROM ended_tasks INDEXED BY ended_tasks_at GROUP BY state"
+        // In this order, which SQLite would not choose: the list is short.
+        case .liveTasks:
             """
-            SELECT 0, count(*) FROM tasks WHERE state < 2
-            UNION ALL SELECT state, count(*) FROM tasks WHERE ended_at IS NOT NULL GROUP BY state
+            SELECT number, id FROM lingering_tasks CROSS JOIN submitted_tasks ON number = task
+            WHERE NOT EXISTS (SELECT 1 FROM ended_tasks e WHERE e.task = number)
+            UNION ALL SELECT number, id FROM submitted_tasks
+            WHERE number > coalesce((SELECT max(task) FROM lingering_tasks), 0)
+                AND NOT EXISTS (SELECT 1 FROM ended_tasks e WHERE e.task = number)
+            ORDER BY number
             """
-        case .liveTasks: "SELECT number FROM tasks WHERE state < 2 ORDER BY number"
-        case .endedTasks: "SELECT number FROM tasks WHERE ended_at >= ? ORDER BY ended_at DESC, number DESC"
+        case .endedTasks: "SELECT task FROM ended_tasks WHERE ended_at >= ? ORDER BY ended_at DESC, task DESC"
         case .readTask:
             """
             SELECT t.id, t.user_id, t.project_id, t.task_group, t.model, t.type, t.priority, t.provider, t.origin, t.is_detached,
-                t.timeout_ms, t.retries_left, t.attempts, t.idempotency_key, t.created_at, t.enqueued_at, t.deadline_at, t.state,
-                t.sequence, t.worker, t.started_at, t.retries, t.lease, t.retry_at, t.ended_at, t.failure, p.bytes, m.bytes, o.content,
-                o.error_code, o.error_type, o.details, o.step, o.reason, o.execution_time, o.cost, o.cost_per_hour, o.cost_currency,
-                o.cost_time
-            FROM tasks t LEFT JOIN task_payloads p ON p.task = t.number LEFT JOIN task_metadata m ON m.task = t.number
-                LEFT JOIN task_outcomes o ON o.task = t.number
+                t.timeout_ms, t.retries_left, t.attempts, t.idempotency_key, t.created_at, t.enqueued_at, t.deadline_at,
+                coalesce(e.state, t.state), max(t.sequence, coalesce(e.sequence, 0)), t.worker, t.started_at, t.retries, t.lease,
+                t.retry_at, e.ended_at, e.failure, CASE WHEN e.task IS NULL THEN coalesce(t.payload, p.bytes) END, m.bytes, e.content,
+                e.error_code, e.error_type, e.details, e.step, e.reason, e.execution_time, e.cost, e.cost_per_hour, e.cost_currency,
+                e.cost_time
+            FROM submitted_tasks t LEFT JOIN ended_tasks e ON e.task = t.number LEFT JOIN task_payloads p ON p.task = t.number
+                LEFT JOIN task_metadata m ON m.task = t.number
             WHERE t.number = ?
             """
 
         case .eventsAfter:
             """
             SELECT e.sequence, e.kind, e.at, e.bytes FROM task_events e
-            WHERE e.task = (SELECT number FROM tasks WHERE id = ?) AND e.sequence > ? ORDER BY e.sequence, e.number LIMIT ?
+            WHERE e.task = (SELECT number FROM submitted_tasks WHERE id = ?) AND e.sequence > ? ORDER BY e.sequence, e.number LIMIT ?
             """
         case .oldestProgress:
             """
@@ -175,12 +183,12 @@ enum Query: Int, CaseIterable {
         case .oldestLogs:
             """
             SELECT sequence, level, source, text, created_at FROM task_logs
-            WHERE task = (SELECT number FROM tasks WHERE id = ?) ORDER BY number LIMIT ?
+            WHERE task = (SELECT number FROM submitted_tasks WHERE id = ?) ORDER BY number LIMIT ?
             """
         case .newestLogs:
             """
             SELECT sequence, level, source, text, created_at FROM task_logs
-            WHERE task = (SELECT number FROM tasks WHERE id = ?) ORDER BY number DESC LIMIT ?
+            WHERE task = (SELECT number FROM submitted_tasks WHERE id = ?) ORDER BY number DESC LIMIT ?
             """
         case .session:
             """
@@ -238,8 +246,8 @@ enum Query: Int, CaseIterable {
 
         case .forgetTasks:
             """
-            DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE ended_at < ? ORDER BY ended_at LIMIT ?)
-            RETURNING number, state
+            DELETE FROM ended_tasks WHERE task IN (SELECT task FROM ended_tasks WHERE ended_at < ? ORDER BY ended_at LIMIT ?)
+            RETURNING task, state
             """
         // The first rows are the oldest, unless the wall's clock stepped back; then they are forgotten a little later.
         case .forgetEvents: "DELETE FROM task_events WHERE number IN (SELECT number FROM task_events ORDER BY number LIMIT ?2) AND at < ?1"

@@ -15,7 +15,7 @@ extension Store {
             $0.add(most)
         }
         return try change { database throws(StorageError) in
-            var rows = try remove(.forgetTasks, bind, &database)
+            var rows = try removeEnded(before: cutoff, limit: most, &database)
             var isDone = rows < most
             let others = [Query.forgetEvents, .forgetLogs, .forgetProgress, .forgetSessions, .forgetActivities, .forgetAlerts]
             for query in others {

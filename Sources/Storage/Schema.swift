@@ -10,7 +10,7 @@ struct Schema: Sendable {
 
     var version: Int { steps.count }
 
-    static let current = Schema(steps: [versionOne, versionTwo, versionThree, versionFour])
+    static let current = Schema(steps: [versionOne, versionTwo, versionThree, versionFour, versionFive])
 
     private static let versionOne = [
         // A task. What is large stands beside it, because a row is written anew whenever one of its columns changes.
@@ -237,6 +237,86 @@ struct Schema: Sendable {
             revoked_at INTEGER NOT NULL,
             revoked_by TEXT
         )
+        """,
+    ]
+
+    /// A task is a row that is taken in and a row that ends it, each written once; `tasks` shows both as one.
+    private static let versionFive = [
+        // A small payload stands in the row: to write it and to remove it elsewhere costs more than to keep it.
+        """
+        CREATE TABLE submitted_tasks (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            user_id TEXT,
+            project_id TEXT,
+            task_group TEXT NOT NULL,
+            model TEXT,
+            type TEXT,
+            priority INTEGER NOT NULL,
+            provider TEXT,
+            origin INTEGER NOT NULL,
+            is_detached INTEGER NOT NULL,
+            timeout_ms INTEGER NOT NULL,
+            retries INTEGER NOT NULL,
+            retries_left INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            idempotency_key TEXT,
+            created_at INTEGER NOT NULL,
+            enqueued_at INTEGER NOT NULL,
+            deadline_at INTEGER,
+            retry_at INTEGER,
+            state INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            lease INTEGER NOT NULL,
+            worker TEXT,
+            started_at INTEGER,
+            payload BLOB
+        )
+        """,
+        """
+        CREATE TABLE ended_tasks (
+            task INTEGER PRIMARY KEY,
+            state INTEGER NOT NULL,
+            ended_at INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            failure INTEGER,
+            content BLOB,
+            error_code TEXT,
+            error_type TEXT,
+            details BLOB,
+            step TEXT,
+            reason TEXT,
+            execution_time INTEGER,
+            cost BLOB,
+            cost_per_hour REAL,
+            cost_currency TEXT,
+            cost_time INTEGER
+        )
+        """,
+        // Which tasks live is in nobody's index, so that to begin and to end costs nothing there: those of these that have not ended, and
+        // those behind the highest of these.
+        "CREATE TABLE lingering_tasks (task INTEGER PRIMARY KEY)",
+        """
+        INSERT INTO submitted_tasks SELECT number, id, user_id, project_id, task_group, model, type, priority, provider, origin,
+            is_detached, timeout_ms, retries, retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, retry_at,
+            min(state, 1), sequence, lease, worker, started_at, NULL
+        FROM tasks ORDER BY number
+        """,
+        """
+        INSERT INTO ended_tasks SELECT number, state, ended_at, sequence, failure, content, error_code, error_type, details, step, reason,
+            execution_time, cost, cost_per_hour, cost_currency, cost_time
+        FROM tasks LEFT JOIN task_outcomes ON task = number WHERE ended_at IS NOT NULL ORDER BY number
+        """,
+        "INSERT INTO lingering_tasks SELECT number FROM tasks WHERE state < 2 UNION SELECT max(number) FROM tasks HAVING count(*) > 0",
+        "DROP TABLE task_outcomes",
+        "DROP TABLE tasks",
+        "CREATE INDEX ended_tasks_at ON ended_tasks (ended_at, state)",
+        """
+        CREATE VIEW tasks AS SELECT number, id, user_id, project_id, task_group, model, type, priority, provider, origin, is_detached,
+            timeout_ms, retries, retries_left, attempts, idempotency_key, created_at, enqueued_at, deadline_at, retry_at,
+            coalesce(e.state, s.state) AS state, max(s.sequence, coalesce(e.sequence, 0)) AS sequence, lease, worker, started_at, ended_at,
+            failure
+        FROM submitted_tasks s LEFT JOIN ended_tasks e ON e.task = s.number
         """,
     ]
 

@@ -48,6 +48,11 @@ public struct StorageSettings: Sendable {
     public var cacheBytes = 16 << 20
     /// Activities that are kept; the oldest go: some 250 MB. A busy server notes a hundred in a second.
     public var activitiesMax = 1_000_000
+    /// Bytes of a payload that stands in its task's row, and stays there as long as that does: half a gigabyte for a million tasks. A
+    /// larger one stands beside it and goes when the task ends.
+    public var payloadInRowMax = 512
+    /// Tasks that a process looks at one by one when it begins, besides those that live: a few milliseconds.
+    public var unmarkedTasksMax = 4_096
     /// Rows of each table that one step of forgetting removes: a few milliseconds.
     public var sweepRows = 500
 

@@ -1,9 +1,9 @@
 // Store+Records: what each record leaves in the tables; those of the fleet are Store+Monitor's. Not which records are drawn together
-// (FoldedGroup), and not the transaction around them (Store). An ended task never changes, but for its sequence: the statements see to
-// it.
+// (FoldedGroup), and not the transaction around them (Store). An ended task never changes, but for its sequence: only those that live are
+// found here.
 //
-// Cost: a prepared statement is 2 to 5 µs. A task that came and ended within the group is two; one that ends in a later group is two and
-// then four; a row is one, and the first of its task two more.
+// Cost: a prepared statement is 2 to 5 µs. A task is one when it is taken in and one when it ends, two more where its payload is large,
+// and one more where somebody begins with it in another group than that in which it came; a row is one, and the first of its task another.
 import Base
 import Domain
 
@@ -32,6 +32,7 @@ extension Store {
         try change { database throws(StorageError) in
             var writing = Writing(group)
             for step in group.steps { try write(step, &writing, &database) }
+            try moveMark(&database)
         }
     }
 
@@ -40,21 +41,17 @@ extension Store {
         case .nothing: break
         case .other(let place): try write(writing.group[place], &database)
         case .insert(let life):
-            guard case .submitted(let image) = writing.group.lives[life].origin else { return }
+            guard let image = writing.group.image(of: life) else { return }
             // Also where the task is gone by the group's end: it took the letter's place while it was there.
-            if let letter = writing.group.images[image].replayOf { try database.run(.removeLetter) { $0.add(letter) } }
+            if let letter = image.replayOf { try database.run(.removeLetter) { $0.add(letter) } }
             guard writing.group.lives[life].isWritten else { return }
-            writing.presence[life] = .raised(try submit(writing.group.images[image], &database))
+            writing.presence[life] = .raised(try submit(image, &database))
         case .assign(let place, let life):
             guard writing.group.lives[life].isWritten, case .assigned(let assignment) = writing.group[place] else { return }
-            guard let number = try find(assignment.id, life, &writing, &database) else { return }
-            try database.run(.assignTask) {
-                $0.add(number)
-                $0.add(assignment)
-            }
+            if let entry = living[assignment.id] { try write(assignment, entry.number, &database) }
         case .requeue(let place, let life):
             guard writing.group.lives[life].isWritten, case .requeued(let requeue) = writing.group[place] else { return }
-            guard let number = try find(requeue.id, life, &writing, &database) else { return }
+            guard let number = living[requeue.id]?.number else { return }
             try database.run(.requeueTask) {
                 $0.add(number)
                 $0.add(requeue.retriesLeft)
@@ -63,11 +60,13 @@ extension Store {
             }
         case .end(let place, let began, let life):
             guard writing.group.lives[life].isWritten, case .ended(let ending) = writing.group[place] else { return }
-            guard let number = try find(ending.id, life, &writing, &database) else { return }
-            var assignment: TaskAssignment?
-            if let began, case .assigned(let found) = writing.group[began] { assignment = found }
-            let sequence = max(ending.sequence, writing.group.lives[life].sequence)
-            if try end(ending, number, assignment, sequence, &database) { writing.presence[life] = .raised(number) }
+            guard let entry = living.remove(ending.id) else { return }
+            if let began, case .assigned(let assignment) = writing.group[began] { try write(assignment, entry.number, &database) }
+            try end(ending, entry.number, max(ending.sequence, writing.group.lives[life].sequence), &database)
+            if entry.hasPayloadBeside { try database.run(.removePayload) { $0.add(entry.number) } }
+            try lingerNoMore(entry.number, &database)
+            counts.add(-1, to: .executing)
+            writing.presence[life] = .raised(entry.number)
         case .raise(let place, let life):
             guard writing.group.lives[life].isWritten, case .resumed(let id, _) = writing.group[place] else { return }
             _ = try raise(id, life, &writing, &database)
@@ -102,101 +101,103 @@ extension Store {
 
     /// - Returns: the number of the task's row.
     private func submit(_ image: TaskImage, _ database: inout Database) throws(StorageError) -> Int64 {
-        if try insert(image, &database) == 0 {
+        guard let number = living.nextNumber() else { throw .corrupt("a task with the last of all numbers") }
+        let isBeside = image.payload.count > settings.payloadInRowMax
+        if try insert(image, number, isBeside, &database) == 0 {
             // A name that a client chose and that nobody but the database remembers begins a new life.
             try remove(image.id, &database)
-            try insert(image, &database)
+            try insert(image, number, isBeside, &database)
         }
-        counts.add(1, to: image.state)
-        let number = database.lastInserted
-        // Alone: what binds the arguments would hold a copy of the whole image.
-        let payload = image.payload
-        if !payload.isEmpty {
+        if isBeside {
             try database.run(.insertPayload) {
                 $0.add(number)
-                $0.add(blob: payload)
+                $0.add(heldBlob: image.payload)
             }
         }
         if let metadata = image.metadata {
             try database.run(.insertMetadata) {
                 $0.add(number)
-                $0.add(blob: metadata)
+                $0.add(heldBlob: metadata)
             }
         }
-        if let ending = image.ending { try insert(ending, number, &database) }
+        if let ending = image.ending {
+            try end(ending, number, image.sequence, &database)
+        } else {
+            living.insert(image.id, LivingTasks.Entry(number: number, hasPayloadBeside: isBeside))
+            counts.add(1, to: .queued)
+        }
         return number
     }
 
+    /// - Returns: 1, or 0 where the name is taken.
     @discardableResult
-    private func insert(_ image: TaskImage, _ database: inout Database) throws(StorageError) -> Int {
-        try database.run(.insertTask) {
-            $0.add(image.id)
-            $0.add(text: image.userID)
-            $0.add(text: image.projectID)
-            $0.add(text: image.group)
-            $0.add(text: image.model)
-            $0.add(text: image.type)
+    private func insert(
+        _ image: TaskImage, _ number: Int64, _ isBeside: Bool, _ database: inout Database
+    ) throws(StorageError) -> Int {
+        nameText.removeAll()
+        image.id.write(to: &nameText)
+        // The bytes are held by the image, and the image by whoever calls.
+        return try database.run(.insertTask) {
+            $0.add(number)
+            $0.add(heldText: nameText)
+            $0.add(heldText: image.userID)
+            $0.add(heldText: image.projectID)
+            $0.add(heldText: image.group)
+            $0.add(heldText: image.model)
+            $0.add(heldText: image.type)
             $0.add(image.priority.rawValue)
-            $0.add(text: image.provider)
+            $0.add(heldText: image.provider)
             $0.add(image.origin.rawValue)
             $0.add(image.isDetached)
             $0.add(image.timeout.milliseconds)
+            $0.add(image.retries)
             $0.add(image.retriesLeft)
             $0.add(image.attempts)
-            $0.add(text: image.idempotencyKey)
+            $0.add(heldText: image.idempotencyKey)
             $0.add(image.createdAt)
             $0.add(image.enqueuedAt)
             $0.add(image.deadline)
-            $0.add(image.state.rawValue)
-            $0.add(sequence: image.sequence)
-            $0.add(text: image.worker)
-            $0.add(image.startedAt)
-            $0.add(image.ending?.endedAt)
-            $0.add(image.ending?.failure)
-            $0.add(image.retries)
-            $0.add(sequence: image.lease)
             $0.add(image.retryAt)
+            // How it ends is told beside it.
+            $0.add((image.state == .queued ? TaskState.queued : .executing).rawValue)
+            $0.add(sequence: image.sequence)
+            $0.add(sequence: image.lease)
+            $0.add(heldText: image.worker)
+            $0.add(image.startedAt)
+            if isBeside || image.payload.isEmpty { $0.addNull() } else { $0.add(heldBlob: image.payload) }
         }
     }
 
-    /// Ends a stored task.
+    private func write(_ assignment: TaskAssignment, _ number: Int64, _ database: inout Database) throws(StorageError) {
+        try database.run(.assignTask) {
+            $0.add(number)
+            $0.add(text: assignment.worker)
+            $0.add(assignment.startedAt)
+            $0.add(assignment.attempts)
+            $0.add(sequence: assignment.sequence)
+        }
+    }
+
+    /// Ends a task that has not ended.
     ///
-    /// - Parameters:
-    ///   - assignment: what is to be written as well of somebody who began with it.
-    ///   - sequence: the highest that the group tells.
-    /// - Returns: whether it had not ended before.
-    private func end(
-        _ ending: TaskEnding, _ number: Int64, _ assignment: TaskAssignment?, _ sequence: UInt64, _ database: inout Database
-    ) throws(StorageError) -> Bool {
-        let changed = try database.run(assignment == nil ? .endTask : .endAssignedTask) {
+    /// - Parameter sequence: the highest that the group tells.
+    private func end(_ ending: TaskEnding, _ number: Int64, _ sequence: UInt64, _ database: inout Database) throws(StorageError) {
+        try database.run(.endTask) {
             $0.add(number)
             $0.add(ending.state.rawValue)
-            $0.add(ending.failure)
             $0.add(ending.endedAt)
             $0.add(sequence: sequence)
-            if let assignment { $0.add(assignment) }
-        }
-        guard changed > 0 else { return false }
-        counts.add(-1, to: .executing)
-        counts.add(1, to: ending.state)
-        try database.run(.removePayload) { $0.add(number) }
-        try insert(ending, number, &database)
-        return true
-    }
-
-    private func insert(_ ending: TaskEnding, _ number: Int64, _ database: inout Database) throws(StorageError) {
-        guard ending.saysMore else { return }
-        try database.run(.insertOutcome) {
-            $0.add(number)
-            $0.add(blob: ending.content)
-            $0.add(text: ending.code)
-            $0.add(text: ending.type)
-            $0.add(blob: ending.details)
-            $0.add(text: ending.step)
-            $0.add(text: ending.reason)
+            $0.add(ending.failure)
+            $0.add(heldBlob: ending.content)
+            $0.add(heldText: ending.code)
+            $0.add(heldText: ending.type)
+            $0.add(heldBlob: ending.details)
+            $0.add(heldText: ending.step)
+            $0.add(heldText: ending.reason)
             $0.add(ending.executionTime)
             $0.add(ending.cost)
         }
+        counts.add(1, to: ending.state)
     }
 
     // MARK: Rows
@@ -258,10 +259,12 @@ extension Store {
         case .missing: return nil
         case .unknown: break
         }
-        var found: Int64?
-        try database.rows(.findTask, { $0.add(id) }) { row throws(StorageError) in
-            found = row.number()
-            return false
+        var found = living[id]?.number
+        if found == nil {
+            try database.rows(.findTask, { $0.add(id) }) { row throws(StorageError) in
+                found = row.number()
+                return false
+            }
         }
         writing.presence[life] = if let found { .found(found) } else { .missing }
         return found
@@ -300,23 +303,7 @@ extension Store {
     }
 }
 
-extension TaskEnding {
-    /// Whether there is more than the task's own row has room for.
-    fileprivate var saysMore: Bool {
-        if content != nil || executionTime != nil || cost != nil { return true }
-        return code != nil || type != nil || details != nil || step != nil || reason != nil
-    }
-}
-
 extension Arguments {
-    /// Four arguments.
-    fileprivate mutating func add(_ assignment: TaskAssignment) {
-        add(text: assignment.worker)
-        add(assignment.startedAt)
-        add(assignment.attempts)
-        add(sequence: assignment.sequence)
-    }
-
     mutating func add(_ failure: FailureKind?) { if let failure { add(failure.rawValue) } else { addNull() } }
 
     /// Four arguments.

@@ -14,6 +14,10 @@ final class Store {
     private let lock: DirectoryLock?
     /// Tasks by state, as of the last commit.
     var counts = TaskCounts()
+    /// Where the tasks stand that have not ended: as many as whoever takes them in lets live.
+    var living = LivingTasks()
+    /// The bytes of a name while a statement reads them.
+    var nameText = ByteWriter(capacity: 64)
     /// Whether the last commit was forced to the disk.
     private(set) var isSynchronous: Bool
 
@@ -36,7 +40,7 @@ final class Store {
         _ = try schema.version(of: &database)
         try configure()
         try schema.migrate(&database)
-        try loadCounts()
+        try loadTasks()
     }
 
     private func configure() throws(StorageError) {
@@ -54,14 +58,26 @@ final class Store {
         for pragma in pragmas { try database.execute("PRAGMA " + pragma) }
     }
 
-    private func loadCounts() throws(StorageError) {
+    private func loadTasks() throws(StorageError) {
         var counts = TaskCounts()
-        try database.rows(.countTasks) { row throws(StorageError) in
+        try database.rows(.countEnded) { row throws(StorageError) in
             let state = try row.value(TaskState.self)
             counts.add(row.integer(), to: state)
             return true
         }
+        let mark = Int64(try database.number("SELECT coalesce(max(task), 0) FROM lingering_tasks"))
+        let submitted = Int64(try database.number("SELECT coalesce(max(number), 0) FROM submitted_tasks"))
+        let ended = Int64(try database.number("SELECT coalesce(max(task), 0) FROM ended_tasks"))
+        var living = LivingTasks(mark: mark, lastNumber: max(mark, submitted, ended, 0))
+        try database.rows(.liveTasks) { row throws(StorageError) in
+            let number = row.number()
+            counts.add(1, to: .queued)
+            // What is no name is nobody's to ask for; the recovery says so.
+            if let id = TaskID(row.bytes().span) { living.found(id, LivingTasks.Entry(number: number, hasPayloadBeside: true)) }
+            return true
+        }
         self.counts = counts
+        self.living = living
     }
 
     // MARK: Writing
@@ -108,37 +124,73 @@ final class Store {
     // MARK: Removing
 
     func remove(_ id: TaskID, _ database: inout Database) throws(StorageError) {
-        try remove(.removeTask, { $0.add(id) }, &database)
+        var found: Int64?
+        try database.rows(.findTask, { $0.add(id) }) { row throws(StorageError) in
+            found = row.number()
+            return false
+        }
+        guard let number = found else { return }
+        var ended: TaskState?
+        try database.rows(.removeEnd, { $0.add(number) }) { row throws(StorageError) in
+            ended = try row.value(TaskState.self)
+            return true
+        }
+        counts.add(-1, to: ended ?? .queued)
+        if living.remove(id) != nil { try lingerNoMore(number, &database) }
+        try removeRows(of: number, &database)
     }
 
-    /// Removes the tasks that `query` deletes, with all that stands beside them.
+    /// Removes tasks that ended before `cutoff`, with all that stands beside them.
     ///
     /// - Returns: how many there were.
-    @discardableResult
-    func remove(
-        _ query: Query, _ bind: (inout Arguments) -> Void, _ database: inout Database
-    ) throws(StorageError) -> Int {
+    func removeEnded(before cutoff: WallTime, limit: Int, _ database: inout Database) throws(StorageError) -> Int {
         var removed: [Int64] = []
-        try database.rows(query, bind) { row throws(StorageError) in
+        let bind: (inout Arguments) -> Void = {
+            $0.add(cutoff)
+            $0.add(limit)
+        }
+        try database.rows(.forgetTasks, bind) { row throws(StorageError) in
             removed.append(row.number())
             counts.add(-1, to: try row.value(TaskState.self))
             return true
         }
-        for number in removed {
-            for part in [Query.removePayload, .removeMetadata, .removeOutcome, .removeEvents, .removeLogs] {
-                try database.run(part) { $0.add(number) }
-            }
-        }
+        for number in removed { try removeRows(of: number, &database) }
         return removed.count
     }
 
-    /// Runs a change that counts tasks, as a whole or not at all.
+    /// Removes what is left of a task once its end is gone.
+    private func removeRows(of number: Int64, _ database: inout Database) throws(StorageError) {
+        for part in [Query.removeTask, .removePayload, .removeMetadata, .removeEvents, .removeLogs] {
+            try database.run(part) { $0.add(number) }
+        }
+    }
+
+    /// A task no longer lives. The mark stays where it is, whatever becomes of its task.
+    func lingerNoMore(_ number: Int64, _ database: inout Database) throws(StorageError) {
+        if number < living.mark { try database.run(.lingerNoMore) { $0.add(number) } }
+    }
+
+    /// Moves the mark to the last task, once there are enough behind it: a process that begins looks at those one by one.
+    func moveMark(_ database: inout Database) throws(StorageError) {
+        let mark = living.mark
+        guard living.lastNumber - mark >= settings.unmarkedTasksMax else { return }
+        for number in living.numbers where number > mark { try database.run(.linger) { $0.add(number) } }
+        living.moveMark()
+        let moved = living.mark
+        try database.run(.linger) { $0.add(moved) }
+        try database.run(.moveMark) { $0.add(mark) }
+    }
+
+    /// Runs a change of tasks, as a whole or not at all.
     func change<Result>(_ body: (inout Database) throws(StorageError) -> Result) throws(StorageError) -> Result {
         let before = counts
         do {
-            return try database.transaction(body)
+            let result = try database.transaction(body)
+            living.commit()
+            return result
         } catch {
             counts = before
+            living.rollBack()
             throw error
         }
     }

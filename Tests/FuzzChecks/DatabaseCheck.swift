@@ -74,16 +74,22 @@ private struct Damage {
     }
 
     private static let statements = [
-        "DROP TABLE dead_letters; ALTER TABLE tasks DROP COLUMN retries; ALTER TABLE tasks DROP COLUMN lease; "
-            + "ALTER TABLE tasks DROP COLUMN retry_at; PRAGMA user_version = 2",
-        "DROP TABLE task_events", "DROP INDEX tasks_live", "PRAGMA application_id = 7",
+        "DROP TABLE dead_letters; DROP VIEW tasks; ALTER TABLE submitted_tasks RENAME TO tasks; ALTER TABLE tasks DROP COLUMN retries; "
+            + "ALTER TABLE tasks DROP COLUMN lease; ALTER TABLE tasks DROP COLUMN retry_at; ALTER TABLE tasks ADD COLUMN failure; "
+            + "ALTER TABLE tasks ADD COLUMN ended_at; UPDATE tasks SET state = 2, ended_at = 9000 WHERE number > 3; "
+            + "ALTER TABLE ended_tasks RENAME TO task_outcomes; ALTER TABLE task_outcomes DROP COLUMN failure; "
+            + "DROP INDEX ended_tasks_at; ALTER TABLE task_outcomes DROP COLUMN ended_at; ALTER TABLE task_outcomes DROP COLUMN state; "
+            + "ALTER TABLE task_outcomes DROP COLUMN sequence; DROP TABLE lingering_tasks; DROP TABLE revocations; "
+            + "PRAGMA user_version = 2",
+        "DROP TABLE task_events", "DROP INDEX ended_tasks_at", "PRAGMA application_id = 7",
         "CREATE VIEW v AS SELECT 1; ALTER TABLE alerts RENAME TO a; CREATE VIEW alerts AS SELECT * FROM a",
-        "CREATE TRIGGER t AFTER UPDATE ON web_socket_sessions BEGIN DELETE FROM tasks; END",
-        "ALTER TABLE tasks RENAME COLUMN state TO status",
-        "INSERT INTO tasks SELECT number + 1000, id || 'x', user_id, project_id, "
-            + "task_group, model, type, priority, provider, origin, is_detached, timeout_ms, retries_left, attempts, idempotency_key, "
-            + "created_at, enqueued_at, deadline_at, state, sequence, worker, started_at, ended_at, failure, retries, lease, retry_at "
-            + "FROM tasks",
+        "CREATE TRIGGER t AFTER UPDATE ON web_socket_sessions BEGIN DELETE FROM submitted_tasks; END",
+        "ALTER TABLE ended_tasks RENAME COLUMN state TO status",
+        "INSERT INTO submitted_tasks SELECT number + 1000, id || 'x', user_id, project_id, "
+            + "task_group, model, type, priority, provider, origin, is_detached, timeout_ms, retries, retries_left, attempts, "
+            + "idempotency_key, created_at, enqueued_at, deadline_at, retry_at, state, sequence, lease, worker, started_at, payload "
+            + "FROM submitted_tasks",
+        "INSERT INTO ended_tasks (task, state, ended_at, sequence) SELECT number + 5, 2, 9000, 1 FROM submitted_tasks WHERE number > 3",
     ]
 
     /// Another value in one column of some rows.

@@ -97,7 +97,7 @@ BUGS = [
     ),
     (
         "fold-loses-end", "Sources/Storage/FoldedGroup.swift",
-        "if case .submitted(let image) = lives[life].origin { return images[image].apply(ending) }",
+        "if case .submitted = lives[life].origin { return draw(life, ending.sequence) { $0.ending = place } }",
         "if case .submitted = lives[life].origin { return }",
         "a task that begins and ends within one transaction is written as one that lives",
     ),

@@ -75,13 +75,16 @@ extension RecoveryTests {
     @Test(
         "a value that no server wrote is told as damage, and is nobody's to begin with",
         arguments: [
-            "UPDATE tasks SET attempts = 9223372036854775807 WHERE number = 1", "UPDATE tasks SET retries = -1 WHERE number = 1",
-            "UPDATE tasks SET retries_left = 4294967296 WHERE number = 1", "UPDATE tasks SET sequence = 9223372036854775807",
-            "UPDATE tasks SET lease = -5", "UPDATE dead_letters SET attempts = -1", "UPDATE dead_letters SET retries = 9223372036854775807",
+            "UPDATE submitted_tasks SET attempts = 9223372036854775807 WHERE number = 1",
+            "UPDATE submitted_tasks SET retries = -1 WHERE number = 1",
+            "UPDATE submitted_tasks SET retries_left = 4294967296 WHERE number = 1",
+            "UPDATE submitted_tasks SET sequence = 9223372036854775807",
+            "UPDATE submitted_tasks SET lease = -5", "UPDATE dead_letters SET attempts = -1",
+            "UPDATE dead_letters SET retries = 9223372036854775807",
             "UPDATE dead_letters SET number = 0 WHERE number = 1", "UPDATE dead_letters SET number = 9223372036854775807 WHERE number = 2",
             // The index of unique names holds a text and a blob for two.
-            "UPDATE tasks SET id = CAST((SELECT id FROM tasks WHERE number = 1) AS BLOB) WHERE number = 2",
-            "UPDATE tasks SET id = CAST((SELECT id FROM tasks WHERE number = 1) AS BLOB) WHERE number = 3",
+            "UPDATE submitted_tasks SET id = CAST((SELECT id FROM submitted_tasks WHERE number = 1) AS BLOB) WHERE number = 2",
+            "UPDATE submitted_tasks SET id = CAST((SELECT id FROM submitted_tasks WHERE number = 1) AS BLOB) WHERE number = 3",
             "UPDATE dead_letters SET id = CAST((SELECT id FROM dead_letters WHERE number = 1) AS BLOB) WHERE number = 2",
         ])
     func unwritten(_ words: String) throws {

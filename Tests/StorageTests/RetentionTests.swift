@@ -61,13 +61,13 @@ struct RetentionTests {
     func leftovers() throws {
         let scratch = try Scratch()
         var rig = try Rig(scratch.location)
-        var task = image(1)
+        var task = image(1, payload: 2_000)
         task.metadata = SharedBytes("{}")
         try rig.write(.submitted(task), .ended(ending(1)), .happened(event(1, 1, at: 9_000)), .logged(log(1, 2, at: 9_000)))
         _ = try rig.forget(before: 5_000)
         try rig.journal.close()
         var database = try Database(scratch.file)
-        for table in ["tasks", "task_payloads", "task_metadata", "task_outcomes", "task_events", "task_logs"] {
+        for table in ["tasks", "ended_tasks", "task_payloads", "task_metadata", "task_events", "task_logs"] {
             #expect(try database.number("SELECT count(*) FROM \(table)") == 0, "\(table)")
         }
     }

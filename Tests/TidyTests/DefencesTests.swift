@@ -121,7 +121,7 @@ struct DefencesTests {
     @Test("Statements of SQL are constants: what users wrote is bound to them")
     func statements() throws {
         let files = try SourceTree.sources.get().filter { $0.target == "Storage" }
-        #expect(files.contains { $0.lines.contains { $0.contains("INSERT INTO tasks") } })
+        #expect(files.contains { $0.lines.contains { $0.contains("INSERT INTO submitted_tasks") } })
         expectNone(files.flatMap(DefenceRules.assembled))
         let planted = SourceFile(path: "x.swift", text: #"run("SELECT id FROM tasks WHERE id = '\(id)'")"#)
         #expect(DefenceRules.assembled(in: planted).count == 1)

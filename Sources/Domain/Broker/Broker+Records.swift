@@ -29,17 +29,25 @@ extension Broker {
     }
 
     /// Writes down, and lets it be told, that somebody began with the task.
-    func begin(_ task: TaskRecord, at now: Moment) {
+    ///
+    /// - Parameters:
+    ///   - isNew: whether the task came in this moment: where it is promised to somebody, one record tells both.
+    ///   - letter: the dead letter that a new task takes the place of.
+    func begin(_ task: TaskRecord, isNew: Bool = false, replaying letter: TaskID? = nil, at now: Moment) {
         let publication = number(.started(TaskEvent.Start(startedAt: now.wall, attempt: task.attempts)), of: task, at: now)
         task.lease = publication.sequence
-        if task.isRecorded { recordStart(task, at: now) }
+        if task.isRecorded {
+            recordStart(task, at: now)
+        } else if isNew, task.isPromised {
+            record(task, replaying: letter)
+        }
         announce(publication, of: task)
     }
 
     /// Writes down that somebody began with the task.
     func recordStart(_ task: TaskRecord, at now: Moment) {
         let start = TaskAssignment(
-            id: task.id, worker: task.lastWorker?.text, startedAt: now.wall, attempts: task.attempts, sequence: task.sequence)
+            id: task.id, worker: workerName(of: task), startedAt: now.wall, attempts: task.attempts, sequence: task.sequence)
         effects.append(.record(.assigned(start)))
     }
 
@@ -68,9 +76,12 @@ extension Broker {
             payload: task.payload, timeout: task.timeout, retries: task.retries, retriesLeft: task.retriesLeft, attempts: task.attempts,
             lease: task.lease, retryAt: task.pause?.until, idempotencyKey: task.idempotencyKey, createdAt: task.createdAt,
             enqueuedAt: task.enqueuedAt, deadline: deadline(of: task),
-            state: task.state.isTerminal ? .executing : task.state, sequence: task.sequence, worker: task.lastWorker?.text,
+            state: task.state.isTerminal ? .executing : task.state, sequence: task.sequence, worker: workerName(of: task),
             startedAt: task.startedAt)
     }
+
+    /// Whoever has it in hand has its name as text.
+    private func workerName(of task: TaskRecord) -> SharedBytes? { task.worker?.name ?? task.lastWorker?.text }
 
     private func deadline(of task: TaskRecord) -> WallTime? {
         switch task.origin {

@@ -123,7 +123,7 @@ extension Broker {
 
     // MARK: Who gets what
 
-    func assign(_ task: TaskRecord, to worker: Worker, at now: Moment) {
+    func assign(_ task: TaskRecord, to worker: Worker, isNew: Bool = false, replaying letter: TaskID? = nil, at now: Moment) {
         task.move(to: .executing)
         task.advance(to: TaskRecord.Stage.workerPicked)
         task.attempts += 1
@@ -139,7 +139,7 @@ extension Broker {
         task.advance(to: TaskRecord.Stage.sent)
         effects.append(.assign(task, worker))
         // Picked and sent within one turn: one event.
-        begin(task, at: now)
+        begin(task, isNew: isNew, replaying: letter, at: now)
     }
 
     /// Gives the worker what waits, as far as it has room.

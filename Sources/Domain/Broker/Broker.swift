@@ -107,10 +107,10 @@ public final class Broker {
         users.insert(task)
         statistics.submitted += 1
         statistics.trend.submitted(at: now.instant)
-        if task.isPromised { record(task, replaying: letter) }
         if let worker {
-            assign(task, to: worker, at: now)
+            assign(task, to: worker, isNew: true, replaying: letter, at: now)
         } else {
+            if task.isPromised { record(task, replaying: letter) }
             task.advance(to: TaskRecord.Stage.queued)
             group.line.append(task)
             publish(.queued, of: task, at: now)

@@ -7,6 +7,8 @@ public import Base
 /// One connected worker.
 public final class Worker {
     public let id: WorkerID
+    /// The same as text, which each of its tasks is written down with.
+    let name: SharedBytes
     public let group: Group
     /// The connection it speaks on.
     public let connection: ConnectionID
@@ -44,6 +46,7 @@ public final class Worker {
 
     init(id: WorkerID, group: Group, connection: ConnectionID, at now: Moment) {
         self.id = id
+        name = id.text
         self.group = group
         self.connection = connection
         connectedAt = now.wall
