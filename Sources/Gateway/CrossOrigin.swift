@@ -40,12 +40,3 @@ enum CrossOrigin {
         return fields.take()
     }
 }
-
-extension Route {
-    /// Whether a page must be one that may speak: it would change something, or hold a conversation. Whatever else it asks for, its browser
-    /// shows it no answer of another origin's that has not named it.
-    func asksWhosePage(_ head: borrowing RequestHead) -> Bool {
-        if case .eventStream = self { return true }
-        return head.method != .get && head.method != .head || head.first(.upgrade) != nil
-    }
-}

@@ -4,7 +4,7 @@ internal import HTTP1
 
 extension Route {
     /// Whether a page must be one that may speak: it would change something, or hold a conversation. Whatever else it asks for, its browser
-    /// shows it no answer of another origin's.
+    /// shows it no answer of another origin's that has not named it.
     func asksWhosePage(_ head: borrowing RequestHead) -> Bool {
         if case .eventStream = self { return true }
         return head.method != .get && head.method != .head || head.first(.upgrade) != nil
