@@ -52,7 +52,7 @@ final class Deaf {
 
     /// Takes the first who waits, and cuts it off with a reset.
     func cut() throws {
-        let peer = try Syscall.value("accept") { unsafe accept(raw, nil, nil) }
+        let peer = try Syscall.value("accept") { accept(raw, nil, nil) }
         var option = linger(l_onoff: 1, l_linger: 0)
         _ = unsafe setsockopt(peer, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
         FileDescriptor.close(peer)
