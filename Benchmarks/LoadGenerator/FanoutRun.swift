@@ -65,11 +65,7 @@ final class FanoutRun {
         case .raw: try run.openPublisher(at: options.publishPath)
         }
         try run.openWatchers()
-        if options.beginning == .whenTold {
-            print("ready")
-            fflush(nil)
-            guard readLine() != nil else { throw RunError("nobody said when to begin") }
-        }
+        if options.beginning == .whenTold { try run.waitToBeTold() }
         return try run.outcome()
     }
 
@@ -87,6 +83,15 @@ final class FanoutRun {
     }
 
     // MARK: the beginning
+
+    /// Says that all is ready, and waits for a line. Pings are answered meanwhile: it may be minutes until the others are ready too.
+    private func waitToBeTold() throws(RunError) {
+        print("ready")
+        fflush(nil)
+        var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        while unsafe poll(&input, 1, 0) == 0 { turn() }
+        guard readLine() != nil else { throw RunError("nobody said when to begin") }
+    }
 
     private func openPublisher(at path: String) throws(RunError) {
         try links.add(dialer.open(1, upgradingAt: path))
@@ -108,6 +113,7 @@ final class FanoutRun {
             let body = "{\"task_id\":\"\(name)\",\"user_id\":\"\(name)\"}"
             output.append(RequestRun.request(target, path: "/api/task/register", body: body).span)
         }
+        links.close(1)
     }
 
     /// Gives the tasks in and has workers take them all.
@@ -121,6 +127,8 @@ final class FanoutRun {
         let request = TaskRequest(options, members: ",\"async\":true,\"timeout\":600000")
         try give(links: workers.count) { task, output in request.append(number: TaskMessage.firstNumber + task, to: &output) }
         guard tasks.allSatisfy({ $0 != nil }) else { throw RunError("a task was given to a worker twice, and another to none") }
+        // A server ends a connection that asks for nothing.
+        links.close(workers.count)
     }
 
     /// Sends a request for each task, and waits until all are answered.

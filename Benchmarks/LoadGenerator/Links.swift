@@ -122,10 +122,15 @@ final class Links {
 
     /// Drops a link for a reason that is not the run's wish.
     func fail(_ link: Int, _ reason: String) {
-        guard let wire = wires[link] else { return }
+        guard wires[link] != nil else { return }
         failures += 1
         if failures <= Self.notesMax { Notes.say("connection \(link): \(reason)") }
-        wire.close()
+        close(link)
+    }
+
+    /// Closes a link that is needed no more.
+    func close(_ link: Int) {
+        wires[link]?.close()
         wires[link] = nil
         unsent[link] = []
         unsentStart[link] = 0

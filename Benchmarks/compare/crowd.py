@@ -4,6 +4,7 @@ have, are added until something stops them; then a worker tells all watchers of 
 What one process may hold is no limit of the machine's: behind SO_REUSEPORT, or a balancer, many make one service.
 """
 
+import collections
 import json
 import os
 import resource
@@ -102,7 +103,7 @@ def run(peers, load, settings):
 def add(pairs, peers, load, watchers, options):
     """One pair more; what stopped it, None for nothing."""
     try:
-        pair = Pair(peers.signalbox("memory"), os.path.abspath(load.binary), watchers, options)
+        pair = Pair(peers.signalbox("crowd"), os.path.abspath(load.binary), watchers, options)
     except (Failure, OSError) as failure:
         return str(failure)
     why = pair.opened()
@@ -127,7 +128,7 @@ def tell(pairs, before, why):
     faults = len(results) - len(good)
     text = (
         f"{sockets:,} watchers, each on a socket of its own and its other end here too, on {len(pairs)} servers. What stopped it:"
-        f" {why}{about}. The kernel's slabs grew by {kernel:,.0f} bytes a watcher, both ends together."
+        f" {why}{about}. The kernel's slabs grew by {kernel:,.0f} bytes a watcher, both ends together. Nobody is pinged meanwhile."
     )
     if good:
         deliveries = sum(one["deliveries"] for one in good)
@@ -139,7 +140,7 @@ def tell(pairs, before, why):
             f" machine, {deliveries / spent:,.0f} per CPU-second of the servers; p99 of the time from a publication to a delivery"
             f" {sorted(tails)[len(tails) // 2]:,.0f} ms, in the worst server {max(tails):,.0f} ms."
         )
-    for _, words in results:
-        if words:
-            text += f" One went wrong: {words.splitlines()[0]}"
+    troubles = collections.Counter(words.splitlines()[0] for _, words in results if words)
+    for words, count in troubles.most_common():
+        text += f" On {count} of the servers something went wrong: {words}."
     return Part("As many sockets as there are", text, text, faults)
