@@ -13,7 +13,7 @@ README = os.path.join(ROOT, "README.md")
 RESULTS = os.path.join(ROOT, "Benchmarks", "RESULTS.md")
 
 OURS, LIMIT = "Signalbox", "C loop"
-# A section of RESULTS.md, the beginning of a case there, the column, and the words for it. What was not measured is left out.
+# A section of RESULTS.md, a case there, the beginning of the column, and the words for it. What was not measured is left out.
 PERFORMANCE = [
     ("echo", "64 B, 1 in flight", "messages", "WebSocket echo, 100 connections, 64 B, one message in flight"),
     ("echo", "64 B, 16 in flight", "messages", "the same, sixteen in flight"),
@@ -22,12 +22,13 @@ PERFORMANCE = [
     ("fanout", "1,000 watchers, 1 in flight", "deliveries", "one event to 1,000 watchers, one at a time"),
     ("fanout", "1,000 watchers, 16 in flight", "deliveries", "the same, sixteen at a time"),
     ("fanout-18000", "18,000 watchers, 1 in flight", "deliveries", "one event to 18,000 watchers"),
-    ("latency", "1,000 watchers, half", "p50 ms", "how late an event is at half of each server's most, median"),
-    ("latency", "1,000 watchers, half", "p99 ms", "and for one in a hundred"),
+    ("latency", "1,000 watchers, half of that", "p50 ms", "how late an event is at half of each server's most, median"),
+    ("latency", "1,000 watchers, half of that", "p99 ms", "and for one in a hundred"),
     ("dispatch", "result in the response", "tasks per", "tasks whose client waits for the result"),
+    ("dispatch", "result in the response, 4 workers of 16 tasks each", "tasks per", "the same, four workers that take 16 tasks at once"),
     ("dispatch", "receipt only, kept on disk", "tasks per", "tasks whose receipt comes once they are on disk (fsync)"),
     ("dispatch-latency", "half of that", "p50 ms", "what a task takes beside its work, at half of each server's most"),
-    ("polling", "1,000 by polling, 16", "deliveries", "Socket.IO without a WebSocket, 1,000 clients"),
+    ("polling", "1,000 by polling, 16 in flight", "deliveries", "Socket.IO without a WebSocket, 1,000 clients"),
 ]
 
 
@@ -56,7 +57,7 @@ def figures(text, case, column):
     found, current = [], ""
     for row in rows:
         current = row[0] or current
-        if place is None or place >= len(row) or not current.startswith(case):
+        if place is None or place >= len(row) or current != case:
             continue
         figure = re.match(r"[\d,.]+", row[place])
         if figure:
@@ -92,7 +93,13 @@ def capacity(results):
             out.append(f"| [an idle WebSocket behind a real socket, of 10,000]({link(title)}) | {figure} |")
     title, text = section(results, "million")
     _, rows = table(text)
+    whose = ""
     for role, weight, *_ in rows:
+        # In its own table it stands below what it is the same as.
+        if role.startswith("the same"):
+            role = whose + role.removeprefix("the same")
+        else:
+            whose = role
         out.append(f"| [{role}, of a million]({link(title)}) | {weight} |")
     return "\n".join(out)
 

@@ -136,6 +136,12 @@ def test_figures_are_those_of_the_results():
     assert [figure for figure in found if figure not in results] == []
 
 
+def test_a_figure_is_of_its_own_case():
+    """One case's name may begin as another's does."""
+    text = "| | | tasks |\n|---|---|---|\n| a | **Signalbox** | 1 (1–1) |\n|  | Redis | 2 |\n| a, b | **Signalbox** | 3 |\n"
+    assert figures.figures(text, "a", "tasks")[0] == [("Signalbox", "1"), ("Redis", "2")]
+
+
 def test_figures_of_other_results(tmp_path):
     """What was not measured is left out, and what was measured anew is taken over with the rest of the page as it was."""
     results = tmp_path / "RESULTS.md"
